@@ -1,0 +1,161 @@
+//! `blobs`: names of large values, and the pieces behind them.
+//!
+//! A name is a key of the store whose value says which piece holds the bytes. Publishing and dropping
+//! is done by `kv`'s commit; here are the ways to look, read, and make pieces.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::blob::{PieceId, PieceRange, ReadError, StageError};
+use crate::plugin::bindings::blobs::{BlobRange, DigestAlgorithm, Error, Host, Piece};
+use crate::plugin::bindings::{kv, types};
+use crate::plugin::{Call, GuestState, Plugin};
+
+/// Most ranges of one call.
+const MAX_RANGES: usize = 4096;
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attached {
+    /// The piece.
+    pub piece: PieceId,
+    /// Its bytes.
+    pub size: u64,
+}
+
+impl Attached {
+    /// As the value of the name's key.
+    pub fn encode(&self) -> Bytes {
+        let mut value = BytesMut::with_capacity(40);
+        value.put_u64(self.size);
+        value.put_slice(self.piece.to_string().as_bytes());
+        value.freeze()
+    }
+
+    /// From the value of the name's key.
+    pub fn decode(value: &[u8]) -> Option<Self> {
+        let (size, piece) = value.split_first_chunk()?;
+        let piece = std::str::from_utf8(piece).ok()?.parse().ok()?;
+        Some(Self { piece, size: u64::from_be_bytes(*size) })
+    }
+}
+
+/// Find the bytes of these ranges: pieces of this call by id, else blobs by name.
+pub async fn locate(plugin: &Plugin, call: &Call, ranges: &[BlobRange]) -> Result<Vec<PieceRange>, Error> {
+    if ranges.len() > MAX_RANGES {
+        return Err(Error::Invalid(format!("at most {MAX_RANGES} ranges at once")));
+    }
+    let mut found = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let staged = call.staged().and_then(|staging| {
+            let id = range.name.parse().ok()?;
+            Some((id, staging.size(id)?))
+        });
+        let (id, size) = match staged {
+            Some(staged) => staged,
+            None => match plugin.keys.blob(&range.name).await.map_err(of_kv)? {
+                Some((_, blob)) => (blob.piece, blob.size),
+                None => return Err(Error::NotFound),
+            },
+        };
+        let rest = size.checked_sub(range.offset);
+        let length = rest.and_then(|rest| match range.length {
+            Some(length) => (length <= rest).then_some(length),
+            None => Some(rest),
+        });
+        let Some(length) = length else {
+            return Err(Error::Invalid(format!("the range goes beyond the {size} bytes of {:?}", range.name)));
+        };
+        found.push(PieceRange { id, offset: range.offset, length });
+    }
+    Ok(found)
+}
+
+fn of_kv(error: kv::Error) -> Error {
+    match error {
+        kv::Error::Invalid(why) => Error::Invalid(why),
+        other => Error::Storage(other.to_string()),
+    }
+}
+
+fn of_read(error: ReadError) -> Error {
+    match error {
+        ReadError::NotFound(_) => Error::NotFound,
+        ReadError::InvalidRange(why) => Error::Invalid(why.into()),
+        ReadError::Storage(error) => storage(&error),
+    }
+}
+
+fn of_stage<E: std::fmt::Display>(error: StageError<E>) -> Error {
+    match error {
+        StageError::TooLarge { .. } | StageError::QuotaExceeded => Error::QuotaExceeded,
+        StageError::InvalidPlan(why) => Error::Invalid(why.into()),
+        StageError::CutOff(error) => Error::Storage(error.to_string()),
+        StageError::Storage(error) => storage(&error),
+    }
+}
+
+fn storage(error: &crate::blob::StorageError) -> Error {
+    tracing::error!(error = error as &dyn std::error::Error, "the blob store failed");
+    Error::Storage(error.to_string())
+}
+
+impl From<crate::blob::Piece> for types::Piece {
+    fn from(piece: crate::blob::Piece) -> Self {
+        Self { id: piece.id.to_string(), size: piece.size, digests: piece.digests }
+    }
+}
+
+fn algorithms(digests: Vec<DigestAlgorithm>) -> Vec<crate::blob::Algorithm> {
+    digests.into_iter().map(Into::into).collect()
+}
+
+impl Host for GuestState {
+    async fn size(&mut self, name: String) -> wasmtime::Result<Result<Option<u64>, Error>> {
+        let found = self.cpu.waiting(self.plugin.keys.blob(&name)).await;
+        Ok(found.map(|found| found.map(|(_, blob)| blob.size)).map_err(of_kv))
+    }
+
+    async fn read(&mut self, range: BlobRange) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+        let (plugin, call) = (&self.plugin, &self.call);
+        let read = async {
+            let ranges = locate(plugin, call, &[range]).await?;
+            let bytes = plugin.blobs.read(&ranges).await.map_err(of_read)?;
+            Ok(bytes.to_vec())
+        };
+        Ok(self.cpu.waiting(read).await)
+    }
+
+    async fn write(&mut self, bytes: Vec<u8>, digests: Vec<DigestAlgorithm>) -> wasmtime::Result<Result<Piece, Error>> {
+        let staging = self.call.staging(&self.plugin);
+        let digests = algorithms(digests);
+        let write = staging.write(bytes.into(), &digests);
+        Ok(self.cpu.waiting(write).await.map(Piece::from).map_err(of_stage))
+    }
+
+    async fn concat(
+        &mut self,
+        ranges: Vec<BlobRange>,
+        digests: Vec<DigestAlgorithm>,
+    ) -> wasmtime::Result<Result<Piece, Error>> {
+        let (plugin, call) = (&self.plugin, &self.call);
+        let concat = async {
+            let ranges = locate(plugin, call, &ranges).await?;
+            let piece = call.staging(plugin).concat(ranges, &algorithms(digests)).await;
+            piece.map(Piece::from).map_err(of_stage)
+        };
+        Ok(self.cpu.waiting(concat).await)
+    }
+
+    async fn digest(
+        &mut self,
+        ranges: Vec<BlobRange>,
+        algorithm: DigestAlgorithm,
+    ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+        let (plugin, call) = (&self.plugin, &self.call);
+        let digest = async {
+            let ranges = locate(plugin, call, &ranges).await?;
+            plugin.blobs.digest(ranges, algorithm.into()).await.map_err(of_read)
+        };
+        Ok(self.cpu.waiting(digest).await)
+    }
+}

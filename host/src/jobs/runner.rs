@@ -1,0 +1,241 @@
+//! Running a plugin's jobs on its newest version.
+//!
+//! One runner a plugin. It starts jobs that are due while fewer than the plugin's number run, the
+//! periodic ones of the version's descriptor, and `start` once for each version published. While no
+//! version is published (none is loaded, or an upgrade is under way) nothing starts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::record::{Record, State};
+use super::{backoff, now_ms};
+use crate::plugin::bindings::job_runner::{Job, Outcome, Trigger};
+use crate::plugin::{Call, CallError, Plugin, Version};
+
+/// The version that serves now, if any.
+pub type Newest = watch::Receiver<Option<Arc<Version>>>;
+
+/// Longest the runner sleeps without looking: jobs that are due far ahead are no timers.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// A job that found no instance comes back after this.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// Run the jobs of `plugin` until `stop`; then wait for those that run, as long as the caller does.
+pub async fn run(plugin: Arc<Plugin>, mut newest: Newest, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(plugin.config.limits.job_concurrency as usize));
+    let mut runner = Runner { running: JoinSet::new(), version: None, periodic: BTreeMap::new(), places, plugin };
+    loop {
+        let version = newest.borrow_and_update().clone();
+        runner.adopt(version);
+        runner.start_due();
+        let wake = runner.wake();
+        let queue = runner.plugin.jobs.clone();
+        tokio::select! {
+            () = stop.cancelled() => break,
+            changed = newest.changed() => if changed.is_err() { break },
+            () = queue.shared.changed.notified() => {}
+            () = tokio::time::sleep_until(wake) => {}
+            Some(_) = runner.running.join_next() => {}
+        }
+    }
+    while runner.running.join_next().await.is_some() {}
+}
+
+struct Runner {
+    plugin: Arc<Plugin>,
+    version: Option<Arc<Version>>,
+    /// Next start of each periodic job.
+    periodic: BTreeMap<String, (Duration, Instant)>,
+    /// One for each job that may run at once; a parked job gives its place up.
+    places: Arc<Semaphore>,
+    running: JoinSet<()>,
+}
+
+impl Runner {
+    fn adopt(&mut self, version: Option<Arc<Version>>) {
+        let same = match (&self.version, &version) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (None, None) => true,
+            _ => false,
+        };
+        if same {
+            return;
+        }
+        self.version = version.filter(|version| version.runs_jobs());
+        self.periodic.clear();
+        let Some(version) = &self.version else { return };
+        let now = Instant::now();
+        for (name, every) in &version.surfaces.periodic {
+            self.periodic.insert(name.clone(), (*every, now + *every));
+        }
+        self.running.spawn(start(self.plugin.clone(), version.clone()));
+    }
+
+    fn start_due(&mut self) {
+        let Some(version) = &self.version else { return };
+        let now = Instant::now();
+        for (name, (every, next)) in &mut self.periodic {
+            if *next <= now {
+                *next = now + *every;
+                let job = unstored(name, Trigger::Periodic, 1);
+                self.running.spawn(once(self.plugin.clone(), version.clone(), job));
+            }
+        }
+        while let Ok(place) = self.places.clone().try_acquire_owned() {
+            let Some(id) = self.plugin.jobs.shared.schedule.lock().start(now_ms()) else { break };
+            self.running.spawn(stored(self.plugin.clone(), version.clone(), id, place));
+        }
+    }
+
+    fn wake(&self) -> Instant {
+        let now = Instant::now();
+        let longest = now + LONGEST_SLEEP;
+        let full = self.places.available_permits() == 0;
+        if self.version.is_none() {
+            return longest;
+        }
+        let due = self.plugin.jobs.shared.schedule.lock().next_due().filter(|_| !full);
+        let due = due.map(|due| now + Duration::from_millis(u64::try_from(due - now_ms()).unwrap_or(0)));
+        let periodic = self.periodic.values().map(|(_, next)| *next).min();
+        [due, periodic].into_iter().flatten().fold(longest, Instant::min)
+    }
+}
+
+fn unstored(name: &str, trigger: Trigger, attempt: u32) -> Job {
+    Job { id: name.to_owned(), name: name.to_owned(), attempt, trigger, payload: Vec::new() }
+}
+
+/// One run. The pieces made in it end with it.
+async fn attempt(plugin: &Plugin, version: &Version, job: &Job) -> Result<Outcome, CallError> {
+    let _tracked = version.track();
+    let call = Call::job(&job.id, &job.name);
+    let result = version.run_job(&call, job).await;
+    plugin.metrics.job(match &result {
+        Ok(Outcome::Done) => "done",
+        Ok(Outcome::Failed(_)) => "failed",
+        Ok(Outcome::RetryIn(_)) => "retried",
+        Ok(Outcome::Park(_)) => "parked",
+        Err(_) => "error",
+    });
+    result
+}
+
+async fn once(plugin: Arc<Plugin>, version: Arc<Version>, job: Job) {
+    match attempt(&plugin, &version, &job).await {
+        Ok(Outcome::Failed(why)) => tracing::warn!(plugin = %plugin.name, job = job.name, why, "a periodic job failed"),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(plugin = %plugin.name, job = job.name, %error, "a periodic job failed"),
+    }
+}
+
+async fn start(plugin: Arc<Plugin>, version: Arc<Version>) {
+    for number in 1..=plugin.config.limits.job_attempts {
+        let why = match attempt(&plugin, &version, &unstored("start", Trigger::Start, number)).await {
+            Ok(Outcome::Failed(why)) => why,
+            Ok(_) | Err(CallError::Gone) => return,
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!(plugin = %plugin.name, why, "the start job failed");
+        let gone = version.cancelled.cancelled();
+        if tokio::time::timeout(backoff(number), gone).await.is_ok() {
+            return;
+        }
+    }
+}
+
+async fn stored(plugin: Arc<Plugin>, version: Arc<Version>, id: String, place: OwnedSemaphorePermit) {
+    let queue = plugin.jobs.clone();
+    let next = match run_stored(&plugin, &version, &id, place).await {
+        Ok(next) => next,
+        Err(error) => {
+            tracing::error!(plugin = %plugin.name, job = id, error, "a job's state could not be kept: it will run again");
+            Next::At(now_ms() + i64::try_from(BUSY.as_millis()).unwrap_or(0))
+        }
+    };
+    let mut schedule = queue.shared.schedule.lock();
+    match next {
+        Next::Never => schedule.finish(&id),
+        Next::At(due) => schedule.again(&id, due),
+    }
+    drop(schedule);
+    queue.shared.changed.notify_one();
+}
+
+enum Next {
+    Never,
+    At(i64),
+}
+
+async fn run_stored(plugin: &Plugin, version: &Version, id: &str, place: OwnedSemaphorePermit) -> Result<Next, String> {
+    let queue = &plugin.jobs;
+    let words = |error: &dyn std::fmt::Display| error.to_string();
+    let Some((seen, record)) = queue.record(id).await.map_err(|error| words(&error))? else {
+        return Ok(Next::Never);
+    };
+    let job = Job {
+        id: id.to_owned(),
+        name: record.name.clone(),
+        attempt: record.attempts.saturating_add(1),
+        trigger: Trigger::Enqueued,
+        payload: record.payload_bytes(),
+    };
+    let now = now_ms();
+    let in_ms = |ms: u128| now_ms().saturating_add(i64::try_from(ms).unwrap_or(i64::MAX));
+    let why = match attempt(plugin, version, &job).await {
+        Ok(Outcome::Done) => {
+            queue.remove(id).await.map_err(|error| words(&error))?;
+            return Ok(Next::Never);
+        }
+        Ok(Outcome::RetryIn(ms)) => {
+            let due = now.saturating_add(i64::from(ms));
+            let waiting = Record { due, state: State::Waiting, ..record };
+            queue.replace(id, seen, &waiting).await.map_err(|error| words(&error))?;
+            return Ok(Next::At(due));
+        }
+        Ok(Outcome::Park((watches, ms))) => {
+            let due = now.saturating_add(i64::from(ms));
+            let parked = Record { due, state: State::Parked, ..record };
+            queue.replace(id, seen, &parked).await.map_err(|error| words(&error))?;
+            drop(place);
+            queue.shared.changed.notify_one();
+            wait(plugin, version, &watches, Duration::from_millis(u64::from(ms))).await;
+            return Ok(Next::At(0));
+        }
+        Ok(Outcome::Failed(why)) => why,
+        // Nothing was wrong with the job: the plugin was busy, resting or replaced.
+        Err(CallError::Busy(_) | CallError::Resting(_) | CallError::Exhausted | CallError::Gone) => {
+            return Ok(Next::At(in_ms(BUSY.as_millis())));
+        }
+        Err(error) => error.to_string(),
+    };
+    let attempts = record.attempts.saturating_add(1);
+    let given_up = attempts >= plugin.config.limits.job_attempts;
+    tracing::warn!(plugin = %plugin.name, job = record.name, id, attempts, given_up, why, "a job failed");
+    let due = in_ms(backoff(attempts).as_millis());
+    let state = if given_up { State::Failed } else { State::Waiting };
+    let failed = Record { due, attempts, state, last_error: Some(why), ..record };
+    queue.replace(id, seen, &failed).await.map_err(|error| words(&error))?;
+    Ok(if given_up { Next::Never } else { Next::At(due) })
+}
+
+/// Until one of the watched keys changes, the time is up, or the version is replaced.
+async fn wait(
+    plugin: &Plugin,
+    version: &Version,
+    watches: &[crate::plugin::bindings::types::Watch],
+    limit: Duration,
+) {
+    let watches: Result<Vec<_>, _> = watches.iter().map(|watch| plugin.keys.watch(watch)).collect();
+    let Ok(watches) = watches else { return };
+    tokio::select! {
+        _ = plugin.keys.store().watch(watches) => {}
+        () = tokio::time::sleep(limit) => {}
+        () = version.cancelled.cancelled() => {}
+    }
+}

@@ -1,0 +1,22 @@
+//! Plugbay: an API host into which documented APIs are plugged as WebAssembly components.
+//!
+//! The library holds everything; the binary parses arguments and calls [`run::run`]. Data flows one
+//! way: `listener` → `dispatch` (with `routing` and `auth`) → `plugin` → `capability` → `store` and
+//! `blob`. ARCHITECTURE.md at the top of the repository is the map.
+
+pub mod admin;
+pub mod auth;
+pub mod blob;
+mod capability;
+pub mod cli;
+pub mod config;
+pub mod dispatch;
+mod jobs;
+mod layout;
+pub mod listener;
+pub mod metrics;
+pub mod plugin;
+pub mod routing;
+pub mod run;
+mod services;
+pub mod store;

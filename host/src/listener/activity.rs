@@ -1,0 +1,119 @@
+//! What a connection is doing: the facts its IO, its requests and its watch share.
+//!
+//! Owns no timer and decides nothing. Invariant: for a small request the cost is one reference
+//! count and a few stores to memory that only this connection touches.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::drain::Drain;
+use super::{Connection, HttpLimits, Metrics};
+
+/// A remainder this small has usually come with the head; hyper then reads it away and keeps the
+/// connection. Beyond it closes, and the client should know.
+const READ_AWAY: u64 = 4096;
+
+/// What all connections of a listener share.
+pub(super) struct Shared {
+    pub(super) limits: HttpLimits,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) drain: Drain,
+}
+
+/// A connection as its parts see it.
+pub(super) struct Live {
+    pub(super) shared: Arc<Shared>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) activity: Activity,
+}
+
+/// The facts. They guard nothing, so they are relaxed; a reader in another task that sees an old
+/// one looks again when its timer fires.
+#[derive(Default)]
+pub(super) struct Activity {
+    /// Requests, and bodies that outlive their answer.
+    in_flight: AtomicUsize,
+    /// Requests begun, wrapping.
+    begun: AtomicUsize,
+    /// Bytes came in that no request accounts for: a head has begun.
+    head: AtomicBool,
+    /// A write waits for the client.
+    writing: AtomicBool,
+    /// A body was given up before its end, so the client may still be sending it.
+    unread: AtomicBool,
+    /// So much of one that the connection cannot be used again.
+    spent: AtomicBool,
+}
+
+impl Activity {
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0 || self.writing.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begun(&self) -> usize {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_head(&self) -> bool {
+        self.head.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn bytes_read(&self) {
+        self.head.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_writing(&self, writing: bool) {
+        self.writing.store(writing, Ordering::Relaxed);
+    }
+
+    /// Notes a body given up with so many bytes left, as far as known.
+    pub(super) fn body_given_up(&self, left: Option<u64>) {
+        self.unread.store(true, Ordering::Relaxed);
+        if left.is_none_or(|left| left > READ_AWAY) {
+            self.spent.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn is_spent(&self) -> bool {
+        self.spent.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client may be sending what nobody will read.
+    pub(super) fn has_unread_input(&self) -> bool {
+        self.unread.load(Ordering::Relaxed) || self.has_head()
+    }
+}
+
+/// Keeps a connection from being taken for idle.
+pub(super) struct InFlight<L: AsRef<Live>>(L);
+
+impl<L: AsRef<Live>> InFlight<L> {
+    /// A request begins.
+    pub(super) fn request(live: L) -> Self {
+        live.as_ref().activity.begun.fetch_add(1, Ordering::Relaxed);
+        Self::body(live)
+    }
+
+    /// Part of a request that may outlive it.
+    pub(super) fn body(live: L) -> Self {
+        live.as_ref()
+            .activity
+            .in_flight
+            .fetch_add(1, Ordering::Relaxed);
+        Self(live)
+    }
+
+    pub(super) fn get(&self) -> &L {
+        &self.0
+    }
+}
+
+impl<L: AsRef<Live>> Drop for InFlight<L> {
+    fn drop(&mut self) {
+        let activity = &self.0.as_ref().activity;
+        if activity.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
+            // What was read belonged to this request.
+            activity.head.store(false, Ordering::Relaxed);
+        }
+    }
+}

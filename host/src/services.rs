@@ -1,0 +1,74 @@
+//! What all plugins share: the store, the blobs, the metrics, the host's directory.
+//!
+//! Owns what the host remembers of a plugin across restarts (its schema), and the making of a
+//! [`Plugin`] out of its configuration. Names no plugin.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::blob::Blobs;
+use crate::capability::crypto::KeyRing;
+use crate::capability::kv::KeySpace;
+use crate::config::PluginConfig;
+use crate::jobs::Queue;
+use crate::layout::{Area, Prefix};
+use crate::metrics::Metrics;
+use crate::plugin::{LoadError, Plugin};
+use crate::store::{Commit, Op, Store};
+
+/// The rest of the key under which a plugin's schema is kept.
+const SCHEMA: &[u8] = b"schema";
+
+/// The parts of the host that plugins use.
+#[derive(Clone)]
+pub struct Services {
+    /// Keys, jobs, names of blobs.
+    pub store: Store,
+    /// Bytes of blobs.
+    pub blobs: Blobs,
+    /// Keys that the host keeps for plugins.
+    pub keys: Arc<KeyRing>,
+    /// Everything counted.
+    pub metrics: Metrics,
+    /// Where the private directories of plugins are.
+    pub directories: PathBuf,
+}
+
+impl Services {
+    /// The plugin of this configuration.
+    pub async fn plugin(&self, config: PluginConfig) -> Result<Plugin, LoadError> {
+        let name = config.name.clone();
+        let failed = |why: String| LoadError::Store(why);
+        let keys = KeySpace::new(self.store.clone(), &name, &config.limits);
+        let blobs = self.blobs.space(&name, config.limits.staged_bytes.get()).map_err(|error| failed(error.to_string()))?;
+        let jobs = Queue::open(self.store.clone(), &name, config.limits.jobs).await.map_err(|error| failed(error.to_string()))?;
+        let granted = config.grants.iter().any(|grant| grant == "filesystem");
+        let directory = granted.then(|| self.directories.join(&name));
+        if let Some(directory) = &directory {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        }
+        let metrics = self.metrics.plugin(&name.as_str().into());
+        Ok(Plugin::new(config, keys, blobs, jobs, self.keys.clone(), directory, metrics))
+    }
+
+    /// The schema of what the plugin keeps; none if it never ran.
+    pub async fn schema(&self, plugin: &str) -> Result<Option<u32>, LoadError> {
+        let key = Prefix::new(Area::Plugin, plugin).key(SCHEMA);
+        let entry = self.store.get(&key).await.map_err(|error| LoadError::Store(error.to_string()))?;
+        let Some(entry) = entry else { return Ok(None) };
+        let text = std::str::from_utf8(&entry.value).ok();
+        match text.and_then(|text| text.parse().ok()) {
+            Some(schema) => Ok(Some(schema)),
+            None => Err(LoadError::Store(format!("the schema kept for {plugin} cannot be read"))),
+        }
+    }
+
+    /// Remember the schema of what the plugin keeps.
+    pub async fn set_schema(&self, plugin: &str, schema: u32) -> Result<(), LoadError> {
+        let key = Prefix::new(Area::Plugin, plugin).key(SCHEMA);
+        let ops = vec![Op::Put { key, value: schema.to_string().into() }];
+        let commit = Commit { ops, ..Commit::default() };
+        self.store.commit(commit).await.map(drop).map_err(|error| LoadError::Store(error.to_string()))
+    }
+}

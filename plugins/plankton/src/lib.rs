@@ -1,0 +1,39 @@
+//! Plankton: the Synnefo image registry on a Pithos+ object store, as a Plugbay plugin.
+//!
+//! An image *is* an object with metadata of its own, so registry and object store are one plugin
+//! with one history. Rules are in plain modules that know no host: faults, headers, locations,
+//! sharing, conditions, hashes, listings, images. [`store`] keeps things, [`surface`] binds requests
+//! to both. What is served and what is not yet is in the README.
+//!
+//! Nothing is kept in memory between requests, and object bytes never pass through here.
+
+pub mod conditions;
+pub mod faults;
+pub mod headers;
+pub mod image;
+pub mod listing;
+pub mod location;
+pub mod merkle;
+pub mod object;
+pub mod sharing;
+pub mod store;
+pub mod surface;
+pub mod time;
+
+#[cfg(test)]
+mod tests;
+
+use plugbay_sdk::{Plugin, export_plugin};
+
+/// Version of the key space's layout.
+const SCHEMA: u32 = 1;
+
+/// What the plugin serves.
+pub fn plugin() -> Plugin {
+    Plugin::new(env!("CARGO_PKG_VERSION"))
+        .schema(SCHEMA)
+        .surface(surface::images::surface())
+        .surface(surface::objects::surface())
+}
+
+export_plugin!(plugin, resume);

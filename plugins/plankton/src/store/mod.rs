@@ -1,0 +1,15 @@
+//! What is kept, and every change to it.
+//!
+//! [`keys`] is the layout, [`db`] the way to the key-value capability, [`names`] the ordered
+//! streams; [`accounts`], [`containers`], [`objects`], [`blocks`] and [`images`] are the operations.
+//! Nothing here knows HTTP beyond the faults that operations end with. Invariant: every write is a
+//! commit with checks on what it was decided by, tried again when another writer was faster.
+
+pub mod accounts;
+pub mod blocks;
+pub mod containers;
+pub mod db;
+pub mod images;
+pub mod keys;
+pub mod names;
+pub mod objects;

@@ -1,0 +1,574 @@
+//! Objects: finding them, who may do what, and every change of a head with its history.
+
+use std::collections::BTreeMap;
+
+use super::{
+    accounts,
+    blocks::{self, Upload},
+    containers::{self, Container, Usage},
+    db::{self, Batch, Following, Kept, Stop},
+    keys::{self, Slot},
+};
+use crate::{
+    faults::{Fault, Kind},
+    object::{Content, Object},
+    sharing::{Access, EVERYONE, Permissions, inheritance, is_directory},
+    time::Moment,
+};
+
+/// Most bytes of an object's record: a little less than a value may have.
+const RECORD: usize = 240 * 1024;
+
+/// A name in a container that is there.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The account.
+    pub account: String,
+    /// The container's name.
+    pub container: String,
+    /// The container's record.
+    pub record: Kept<Container>,
+    /// The object's name.
+    pub name: String,
+    slot: Slot,
+}
+
+impl Place {
+    /// The place of this name; none if there is no such container.
+    pub fn find(account: &str, container: &str, name: &str) -> Result<Option<Place>, Fault> {
+        Ok(containers::get(account, container)?.map(|record| Place {
+            account: account.to_owned(),
+            container: container.to_owned(),
+            slot: Slot::of(&record.value.id, name),
+            record,
+            name: name.to_owned(),
+        }))
+    }
+
+    /// The place of another name in the same container.
+    fn sibling(&self, name: &str) -> Place {
+        Place {
+            slot: Slot::of(&self.record.value.id, name),
+            name: name.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// The object that is there now.
+    pub fn head(&self) -> Result<Option<Kept<Object>>, Fault> {
+        if self.name.is_empty() || self.name.contains('\0') {
+            return Ok(None);
+        }
+        db::get_json(&self.slot.head())
+    }
+
+    fn history(&self) -> String {
+        self.slot.history(&self.record.value.id)
+    }
+}
+
+/// The fault for an object that is not there.
+pub fn missing() -> Fault {
+    Fault::not_found("Object does not exist")
+}
+
+/// The fault for what the caller may not do.
+pub fn denied() -> Fault {
+    Fault::forbidden("Not allowed")
+}
+
+/// Whether an object's own permissions let a user read it. The owner is not asked about.
+pub fn stated(object: &Object, user: &str) -> Result<bool, Fault> {
+    let access = object
+        .permissions
+        .access(user, |group| accounts::in_group(group, user))?;
+    Ok(access >= Access::Read)
+}
+
+/// The permissions that count at a place, and the name they come from: the object's own, or those
+/// of the nearest directory above it that has any.
+pub fn permissions(
+    place: &Place,
+    head: Option<&Object>,
+) -> Result<Option<(String, Permissions)>, Fault> {
+    for name in inheritance(&place.name) {
+        let found = if name == place.name {
+            head.map(|object| object.permissions.clone())
+        } else {
+            place
+                .sibling(&name)
+                .head()?
+                .filter(|parent| is_directory(&parent.value.content_type))
+                .map(|parent| parent.value.permissions)
+        };
+        if let Some(permissions) = found.filter(|permissions| !permissions.is_empty()) {
+            return Ok(Some((name, permissions)));
+        }
+    }
+    Ok(None)
+}
+
+/// What a user may do at a place.
+pub fn access(place: &Place, head: Option<&Object>, user: &str) -> Result<Access, Fault> {
+    if place.account == user {
+        return Ok(Access::Write);
+    }
+    match permissions(place, head)? {
+        Some((_, permissions)) => {
+            permissions.access(user, |group| accounts::in_group(group, user))
+        }
+        None => Ok(Access::None),
+    }
+}
+
+/// The object at a place, as a user who may read it. Whoever may not read what is there, or would
+/// not be allowed to, gets a 403 whether or not something is there; the owner gets a 404.
+pub fn readable(
+    account: &str,
+    container: &str,
+    name: &str,
+    user: &str,
+) -> Result<(Place, Kept<Object>), Fault> {
+    let own = account == user;
+    let Some(place) = Place::find(account, container, name)? else {
+        return Err(if own { missing() } else { denied() });
+    };
+    let head = place.head()?;
+    if access(&place, head.as_ref().map(|kept| &kept.value), user)? < Access::Read {
+        return Err(denied());
+    }
+    let kept = head.ok_or_else(missing)?;
+    Ok((place, kept))
+}
+
+/// The place where a user may write; 403 if the user may not, 404 if there is no such container.
+pub fn writable(
+    account: &str,
+    container: &str,
+    name: &str,
+    user: &str,
+) -> Result<(Place, Option<Kept<Object>>), Fault> {
+    let own = account == user;
+    let Some(place) = Place::find(account, container, name)? else {
+        return Err(if own { containers::missing() } else { denied() });
+    };
+    let head = place.head()?;
+    if access(&place, head.as_ref().map(|kept| &kept.value), user)? < Access::Write {
+        return Err(denied());
+    }
+    Ok((place, head))
+}
+
+/// The keys that follow from an object, all of which lead to its head.
+fn following(object: &Object) -> Vec<String> {
+    let owner = &object.account;
+    let mut found = vec![keys::uuid(&object.uuid)];
+    let principals = object.permissions.principals();
+    for principal in &principals {
+        found.push(format!(
+            "{}{}/{}",
+            keys::shared_by(principal, owner),
+            object.container_id,
+            object.uuid
+        ));
+    }
+    if let Some(image) = &object.image {
+        let place = keys::image_place(image.created, &object.uuid);
+        found.push(format!("{}{place}", keys::owned_images(owner)));
+        for principal in principals.into_iter().filter(|name| *name != owner) {
+            let prefix = if principal == EVERYONE {
+                keys::public_images()
+            } else {
+                keys::shared_images(principal)
+            };
+            found.push(format!("{prefix}{place}"));
+        }
+    }
+    found
+}
+
+/// A change of one head: what was there, what will be.
+struct Head<'a> {
+    slot: &'a Slot,
+    old: Option<&'a Kept<Object>>,
+    new: Option<&'a Object>,
+}
+
+/// Commit changes of heads with everything that follows from them. No uuid may be at two heads
+/// afterwards.
+fn commit(heads: &[Head<'_>], mut batch: Batch) -> Result<(), Stop> {
+    let mut old = BTreeMap::new();
+    let mut new = BTreeMap::new();
+    let mut truth = None;
+    for head in heads {
+        let key = head.slot.head();
+        batch.unchanged(&key, head.old.map(|kept| kept.version));
+        if let Some(kept) = head.old {
+            old.extend(following(&kept.value).into_iter().map(|k| (k, key.clone())));
+        }
+        match head.new {
+            Some(object) => {
+                let value = serde_json::to_vec(object).unwrap_or_default();
+                if value.len() > RECORD {
+                    return Err(Stop::Fault(Fault::bad_request(
+                        "Too much metadata or too many permissions for one object",
+                    )));
+                }
+                batch.put(key.as_str(), value.clone());
+                if head.old.is_none() {
+                    for marker in &head.slot.markers {
+                        batch.put(format!("o/{marker}"), []);
+                    }
+                }
+                new.extend(following(object).into_iter().map(|k| (k, key.clone())));
+                truth = Some((key, value));
+            }
+            None => batch.delete(key),
+        }
+    }
+    let following = Following {
+        remove: old
+            .keys()
+            .filter(|key| !new.contains_key(*key))
+            .cloned()
+            .collect(),
+        add: new
+            .into_iter()
+            .filter(|(key, value)| old.get(key) != Some(value))
+            .collect(),
+    };
+    let truth = truth.as_ref();
+    following.commit(
+        batch,
+        truth.map(|(key, value)| (key.as_str(), value.as_slice())),
+    )
+}
+
+/// The number and time of the version that comes after everything at this place.
+fn next_version(place: &Place, head: Option<&Object>) -> Result<(u64, Moment), Fault> {
+    let last = match head {
+        Some(object) => object.version,
+        None => {
+            let history = place.history();
+            let page = db::scan(&history, &keys::end_of(&history), 1, true)?;
+            match page.entries.first() {
+                Some(entry) => db::read_json::<Object>(&entry.value)?.version,
+                None => 0,
+            }
+        }
+    };
+    let now = Moment::now();
+    // Clocks may stand or go back; versions only grow.
+    Ok((now.0.max(last + 1), now))
+}
+
+/// What changes at a place, for the usage of its container.
+struct Counted<'a> {
+    place: &'a Place,
+    old: Option<&'a Object>,
+    new: Option<&'a Object>,
+}
+
+/// Count objects' coming, going and changing in the usage of their containers, and keep to quotas.
+fn count(changes: &[Counted<'_>], batch: &mut Batch) -> Result<(), Fault> {
+    let size = |object: Option<&Object>| object.map_or(0, |object| object.content.size);
+    let mut shards: BTreeMap<String, (Option<u64>, Usage)> = BTreeMap::new();
+    for Counted { place, old, new } in changes {
+        let (account, container) = (&place.account, &place.record.value);
+        let grown = size(*new).saturating_sub(size(*old));
+        let quota = container.policy.quota;
+        if quota > 0 && grown > 0 {
+            let there = containers::usage(account, &container.id)?;
+            if there.bytes.saturating_add(grown) > quota {
+                return Err(Fault::new(
+                    Kind::EntityTooLarge,
+                    format!("Container quota exceeded: {quota} bytes"),
+                ));
+            }
+        }
+        let key = keys::usage(account, &container.id, place.slot.shard());
+        if !shards.contains_key(&key) {
+            let there = db::get_json::<Usage>(&key)?;
+            let version = there.as_ref().map(|kept| kept.version);
+            let usage = there.map(|kept| kept.value).unwrap_or_default();
+            shards.insert(key.clone(), (version, usage));
+        }
+        if let Some((_, usage)) = shards.get_mut(&key) {
+            let change = |now: u64, less: u64, more: u64| now.saturating_add(more).saturating_sub(less);
+            usage.objects = change(
+                usage.objects,
+                u64::from(old.is_some()),
+                u64::from(new.is_some()),
+            );
+            usage.bytes = change(usage.bytes, size(*old), size(*new));
+            usage.modified = Moment::now();
+        }
+    }
+    for (key, (version, usage)) in shards {
+        batch.unchanged(&key, version);
+        batch.put_json(key, &usage)?;
+    }
+    Ok(())
+}
+
+/// Keep what was there in the history, or have the collector look at it.
+fn retire(
+    place: &Place,
+    old: &Object,
+    new: Option<&Object>,
+    batch: &mut Batch,
+) -> Result<(), Fault> {
+    let history = place.history();
+    if !place.record.value.policy.forget {
+        return batch.put_json(keys::version(&history, old.version), old);
+    }
+    let map = &old.content.map;
+    if !map.is_empty() && new.is_none_or(|new| new.content.map != *map) {
+        blocks::discard(&old.content, &place.slot.head(), &history, batch)?;
+    }
+    Ok(())
+}
+
+/// Write a new version at a place. `make` sees what is there and says what will be; number, time,
+/// uuid and place are filled in here. It runs again when another writer was faster. With an upload,
+/// the content is the upload's.
+pub fn write(
+    find: impl Fn() -> Result<(Place, Option<Kept<Object>>), Fault>,
+    mut upload: Option<&mut Upload>,
+    make: impl Fn(&Place, Option<&Object>) -> Result<Draft, Fault>,
+) -> Result<Object, Fault> {
+    if let Some(upload) = upload.as_deref_mut() {
+        upload.write_ahead()?;
+    }
+    db::attempt(|| {
+        let (place, old) = find()?;
+        let there = old.as_ref().map(|kept| &kept.value);
+        let mut batch = Batch::default();
+        let draft = make(&place, there)?;
+        let content = match (&upload, there) {
+            (Some(upload), _) => upload.content(&mut batch)?,
+            (None, Some(object)) => object.content.clone(),
+            (None, None) => return Err(Stop::Fault(missing())),
+        };
+        let (version, modified) = next_version(&place, there)?;
+        let uuid = match there {
+            Some(object) => object.uuid.clone(),
+            None => db::random_uuid()?,
+        };
+        let new = draft.object(&place, uuid, (version, modified), content);
+        if there.is_none() {
+            let key = containers::key(&place.account, &place.container);
+            batch.unchanged(&key, Some(place.record.version));
+        }
+        if upload.is_some() {
+            let change = Counted {
+                place: &place,
+                old: there,
+                new: Some(&new),
+            };
+            count(&[change], &mut batch)?;
+        }
+        if let Some(object) = there {
+            retire(&place, object, Some(&new), &mut batch)?;
+        }
+        let head = Head {
+            slot: &place.slot,
+            old: old.as_ref(),
+            new: Some(&new),
+        };
+        commit(&[head], batch)?;
+        Ok(new)
+    })
+}
+
+/// What a writer says of a new version.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Who writes.
+    pub by: String,
+    /// `Content-Type`.
+    pub content_type: String,
+    /// Encoding, disposition, manifest.
+    pub presentation: BTreeMap<String, String>,
+    /// The object store's domain.
+    pub meta: BTreeMap<String, String>,
+    /// The image registry's domain.
+    pub image: Option<crate::image::Metadata>,
+    /// The permissions.
+    pub permissions: Permissions,
+}
+
+impl Draft {
+    /// Everything as it is, written by this user.
+    pub fn of(object: &Object, by: &str) -> Draft {
+        Draft {
+            by: by.to_owned(),
+            content_type: object.content_type.clone(),
+            presentation: object.presentation.clone(),
+            meta: object.meta.clone(),
+            image: object.image.clone(),
+            permissions: object.permissions.clone(),
+        }
+    }
+
+    /// The version it makes at a place.
+    fn object(
+        self,
+        place: &Place,
+        uuid: String,
+        (version, modified): (u64, Moment),
+        content: Content,
+    ) -> Object {
+        Object {
+            account: place.account.clone(),
+            container: place.container.clone(),
+            container_id: place.record.value.id.clone(),
+            name: place.name.clone(),
+            uuid,
+            version,
+            modified,
+            modified_by: self.by,
+            content,
+            content_type: self.content_type,
+            presentation: self.presentation,
+            meta: self.meta,
+            image: self.image,
+            permissions: self.permissions,
+            deleted: false,
+        }
+    }
+}
+
+/// Change the permissions of an object that is there. This is no new version.
+pub fn share(
+    find: impl Fn() -> Result<(Place, Kept<Object>), Fault>,
+    change: impl Fn(&Object) -> Result<Permissions, Fault>,
+) -> Result<(), Fault> {
+    db::attempt(|| {
+        let (place, old) = find()?;
+        let permissions = change(&old.value)?;
+        if permissions == old.value.permissions {
+            return Ok(());
+        }
+        let new = Object {
+            permissions,
+            ..old.value.clone()
+        };
+        let head = Head {
+            slot: &place.slot,
+            old: Some(&old),
+            new: Some(&new),
+        };
+        commit(&[head], Batch::default())
+    })
+}
+
+/// Remove an object that is there. Its history stays, and ends with a mark of the removal.
+pub fn remove(
+    find: impl Fn() -> Result<(Place, Kept<Object>), Fault>,
+    by: &str,
+) -> Result<(), Fault> {
+    db::attempt(|| {
+        let (place, old) = find()?;
+        let mut batch = Batch::default();
+        let change = Counted {
+            place: &place,
+            old: Some(&old.value),
+            new: None,
+        };
+        count(&[change], &mut batch)?;
+        retire_removed(&place, &old.value, by, &mut batch)?;
+        let head = Head {
+            slot: &place.slot,
+            old: Some(&old),
+            new: None,
+        };
+        commit(&[head], batch)
+    })
+}
+
+fn retire_removed(
+    place: &Place,
+    old: &Object,
+    by: &str,
+    batch: &mut Batch,
+) -> Result<(), Fault> {
+    retire(place, old, None, batch)?;
+    if !place.record.value.policy.forget {
+        let (version, modified) = next_version(place, Some(old))?;
+        let mark = Object {
+            version,
+            modified,
+            modified_by: by.to_owned(),
+            permissions: Permissions::default(),
+            deleted: true,
+            ..old.clone()
+        };
+        batch.put_json(keys::version(&place.history(), version), &mark)?;
+    }
+    Ok(())
+}
+
+/// Copy an object, or move it. A copy is another object; a moved one keeps its uuid. Permissions
+/// are not carried over. `make` sees the source and what is at the target.
+pub fn transfer(
+    source: impl Fn() -> Result<(Place, Kept<Object>), Fault>,
+    target: impl Fn() -> Result<(Place, Option<Kept<Object>>), Fault>,
+    moves: bool,
+    make: impl Fn(&Object, Option<&Object>) -> Result<Draft, Fault>,
+) -> Result<Object, Fault> {
+    db::attempt(|| {
+        let (from, old) = source()?;
+        let (to, there) = target()?;
+        let same = from.slot == to.slot;
+        let there = there.as_ref();
+        let draft = make(&old.value, there.map(|kept| &kept.value))?;
+        let mut batch = Batch::default();
+        let content = if same {
+            old.value.content.clone()
+        } else {
+            blocks::share(&old.value.content, &mut batch)?
+        };
+        let (version, modified) = next_version(&to, there.map(|kept| &kept.value))?;
+        let uuid = if moves || same {
+            old.value.uuid.clone()
+        } else {
+            db::random_uuid()?
+        };
+        let by = draft.by.clone();
+        let new = draft.object(&to, uuid, (version, modified), content);
+        match there {
+            Some(there) => retire(&to, &there.value, Some(&new), &mut batch)?,
+            None => {
+                let key = containers::key(&to.account, &to.container);
+                batch.unchanged(&key, Some(to.record.version));
+            }
+        }
+        let mut counted = vec![Counted {
+            place: &to,
+            old: there.map(|kept| &kept.value),
+            new: Some(&new),
+        }];
+        let mut heads = vec![Head {
+            slot: &to.slot,
+            old: there,
+            new: Some(&new),
+        }];
+        if moves && !same {
+            retire_removed(&from, &old.value, &by, &mut batch)?;
+            counted.push(Counted {
+                place: &from,
+                old: Some(&old.value),
+                new: None,
+            });
+            heads.push(Head {
+                slot: &from.slot,
+                old: Some(&old),
+                new: None,
+            });
+        }
+        count(&counted, &mut batch)?;
+        commit(&heads, batch)?;
+        Ok(new)
+    })
+}

@@ -1,0 +1,593 @@
+//! The object store: accounts, containers and objects.
+//!
+//! Routes and the calls on objects; what lists rows is in [`super::listings`], what copies in
+//! [`super::transfers`].
+
+use std::collections::BTreeMap;
+
+use plugbay_sdk::{
+    Answer, DigestAlgorithm, Event, IntoStep as _, Params, Receive, ReceiveError, Request, Route,
+    Segment, Step, Surface,
+};
+
+use super::{
+    ALWAYS, Call, HOST_ERRORS, bare, finish, listings, no_endpoint, not_yet, nowhere, transfers,
+    unknown_path,
+};
+use crate::{
+    conditions,
+    faults::{Fault, Kind},
+    headers::{decode, encode_object},
+    merkle::BLOCK_SIZE,
+    object::{
+        self, BODY, Object, check_container_name, check_entries, check_object_name, overlay,
+    },
+    sharing::{Access, Permissions},
+    store::{
+        blocks::{self, Upload},
+        containers,
+        db::Kept,
+        objects::{self, Draft, Place},
+    },
+};
+
+#[derive(Debug, Clone, Copy)]
+enum Op {
+    Top,
+    Account,
+    Container,
+    Object,
+    Nowhere,
+}
+
+const fn route(method: &'static str, path: &'static str, operation: &'static str) -> Route {
+    Route::new(method, path, operation).plugin_decides().staged()
+}
+
+const ACCOUNT: &str = "/{account}";
+const ACCOUNT_SLASH: &str = "/{account}/";
+const CONTAINER: &str = "/{account}/{container}";
+const OBJECT: &str = "/{account}/{container}/{*object}";
+
+const TABLE: [(Op, Route); 24] = [
+    (Op::Top, route("GET", "/", "account-list")),
+    (Op::Account, route("HEAD", ACCOUNT, "account-show")),
+    (Op::Account, route("GET", ACCOUNT, "container-list")),
+    (Op::Account, route("POST", ACCOUNT, "account-update")),
+    (Op::Account, route("HEAD", ACCOUNT_SLASH, "account-show")),
+    (Op::Account, route("GET", ACCOUNT_SLASH, "container-list")),
+    (Op::Account, route("POST", ACCOUNT_SLASH, "account-update")),
+    (Op::Container, route("HEAD", CONTAINER, "container-show")),
+    (Op::Container, route("GET", CONTAINER, "object-list")),
+    (Op::Container, route("PUT", CONTAINER, "container-create")),
+    (Op::Container, route("POST", CONTAINER, "container-update")),
+    (Op::Container, route("DELETE", CONTAINER, "container-delete")),
+    (Op::Object, route("HEAD", OBJECT, "object-show")),
+    (Op::Object, route("GET", OBJECT, "object-read")),
+    (Op::Object, route("PUT", OBJECT, "object-write")),
+    (Op::Object, route("POST", OBJECT, "object-update")),
+    (Op::Object, route("COPY", OBJECT, "object-copy")),
+    (Op::Object, route("MOVE", OBJECT, "object-move")),
+    (Op::Object, route("DELETE", OBJECT, "object-delete")),
+    (Op::Nowhere, nowhere("GET")),
+    (Op::Nowhere, nowhere("HEAD")),
+    (Op::Nowhere, nowhere("POST")),
+    (Op::Nowhere, nowhere("PUT")),
+    (Op::Nowhere, nowhere("DELETE")),
+];
+
+/// The surface.
+pub fn surface() -> Surface {
+    let mut surface = Surface::new("objects")
+        .errors(HOST_ERRORS.0, HOST_ERRORS.1)
+        .without_auto_head()
+        .resumable_table(&TABLE, handle, |_, request, params, (), event| {
+            finish(request, resume(request, params, event))
+        });
+    for (name, value) in ALWAYS {
+        surface = surface.header(name, value);
+    }
+    surface
+}
+
+fn handle(op: Op, request: &Request, params: Params<'_>) -> Step {
+    match dispatch(op, request, params) {
+        Ok(Outcome::Answer(answer)) => finish(request, Ok(answer)).into_step(),
+        Ok(Outcome::Receive(receive)) => receive.then(&()).into_step(),
+        Err(fault) => finish(request, Err(fault)).into_step(),
+    }
+}
+
+/// How a call ends, or that its body is to be taken first.
+pub(super) enum Outcome {
+    Answer(Answer),
+    Receive(Receive),
+}
+
+impl From<Answer> for Outcome {
+    fn from(answer: Answer) -> Outcome {
+        Outcome::Answer(answer)
+    }
+}
+
+/// Account, container and object of a path.
+pub(super) struct Target {
+    pub account: String,
+    pub container: String,
+    pub object: String,
+}
+
+impl Target {
+    fn of(op: Op, params: Params<'_>) -> Result<Target, Fault> {
+        let text = |name: &str| params.get(name).to_owned();
+        let empty = String::new;
+        Ok(match op {
+            Op::Top | Op::Nowhere => Target {
+                account: empty(),
+                container: empty(),
+                object: empty(),
+            },
+            Op::Account => Target {
+                account: text("account"),
+                container: empty(),
+                object: empty(),
+            },
+            Op::Container => Target {
+                account: text("account"),
+                container: text("container"),
+                object: empty(),
+            },
+            Op::Object => Target {
+                account: text("account"),
+                container: text("container"),
+                object: decode(params.get("object").as_bytes())?,
+            },
+        })
+    }
+}
+
+fn dispatch(op: Op, request: &Request, params: Params<'_>) -> Result<Outcome, Fault> {
+    if matches!(op, Op::Nowhere) {
+        return Ok(no_endpoint(&TABLE, request)?.into());
+    }
+    let call = Call::new(request)?;
+    let target = Target::of(op, params)?;
+    let Target {
+        account,
+        container,
+        object,
+    } = &target;
+    // A slash at the end of a container's path means the same as none.
+    let op = match op {
+        Op::Object if object.is_empty() => Op::Container,
+        op => op,
+    };
+    if call.query.get("format") == Some("xml") && request.method == "GET" && !matches!(op, Op::Object)
+    {
+        return Err(not_yet("A listing in XML"));
+    }
+    Ok(match (op, request.method.as_str()) {
+        (Op::Top, _) => listings::accounts(&call)?.into(),
+        (Op::Account, "HEAD" | "GET") => listings::containers(&call, account)?.into(),
+        (Op::Account, "POST") => listings::update_account(&call, account)?.into(),
+        (Op::Container, "HEAD" | "GET") => listings::objects(&call, account, container)?.into(),
+        (Op::Container, "PUT") => put_container(&call, account, container)?.into(),
+        (Op::Container, "POST") => post_container(&call, account, container)?.into(),
+        (Op::Container, "DELETE") => delete_container(&call, account, container)?.into(),
+        (Op::Object, "HEAD" | "GET") => read(&call, &target)?.into(),
+        (Op::Object, "PUT") => put(&call, &target)?,
+        (Op::Object, "POST") => update(&call, &target)?.into(),
+        (Op::Object, "COPY") => transfers::to_destination(&call, &target, false)?.into(),
+        (Op::Object, "MOVE") => transfers::to_destination(&call, &target, true)?.into(),
+        (Op::Object, "DELETE") => delete(&call, &target)?.into(),
+        _ => return Err(unknown_path()),
+    })
+}
+
+/// Only the account's owner may do this.
+pub(super) fn own(call: &Call<'_>, account: &str) -> Result<(), Fault> {
+    if call.user == account {
+        Ok(())
+    } else {
+        Err(objects::denied())
+    }
+}
+
+fn container_change(call: &Call<'_>, replace_meta: bool) -> Result<containers::Change, Fault> {
+    let policy = |name: &str| call.headers.text(&format!("x-container-policy-{name}"));
+    let bad = |what: &str| Fault::bad_request(format!("Bad policy value for '{what}'"));
+    let forget = match policy("versioning")?.as_deref() {
+        None => None,
+        Some("auto") => Some(false),
+        Some("none") => Some(true),
+        Some(_) => return Err(bad("versioning")),
+    };
+    let quota = policy("quota")?
+        .map(|text| text.trim().parse().map_err(|_| bad("quota")))
+        .transpose()?;
+    Ok(containers::Change {
+        meta: object::metadata(&call.headers, "x-container-meta-")?,
+        replace_meta,
+        policy: containers::PolicyChange {
+            quota,
+            forget,
+            project: policy("project")?,
+        },
+    })
+}
+
+fn put_container(call: &Call<'_>, account: &str, container: &str) -> Result<Answer, Fault> {
+    own(call, account)?;
+    check_container_name(container)?;
+    let new = containers::put(account, container, &container_change(call, false)?)?;
+    Ok(Answer::new(if new { 201 } else { 202 }))
+}
+
+fn post_container(call: &Call<'_>, account: &str, container: &str) -> Result<Answer, Fault> {
+    own(call, account)?;
+    if is_data(call)? {
+        return Err(not_yet("Writing blocks"));
+    }
+    let change = container_change(call, !call.query.has("update"))?;
+    containers::update(account, container, &change)?;
+    Ok(Answer::new(202))
+}
+
+fn delete_container(call: &Call<'_>, account: &str, container: &str) -> Result<Answer, Fault> {
+    own(call, account)?;
+    if call.query.has("delimiter") {
+        return Err(not_yet("Emptying a container"));
+    }
+    // Anything but an integer counts as absent: clients send fractions and mean now.
+    let until = call.query.get("until").map(str::parse::<i64>);
+    if matches!(until, Some(Ok(_))) {
+        return Err(not_yet("Purging the history of a container"));
+    }
+    containers::delete(account, container)?;
+    Ok(Answer::new(204))
+}
+
+/// Whether the request writes data rather than metadata.
+fn is_data(call: &Call<'_>) -> Result<bool, Fault> {
+    let kind = call.headers.plain("content-type")?.unwrap_or_default();
+    Ok(kind.trim() == "application/octet-stream" || call.headers.has("x-source-object"))
+}
+
+/// Name and value of the fields that describe an object to a user.
+fn described(call: &Call<'_>, place: &Place, object: &Object) -> Result<Vec<(String, String)>, Fault> {
+    let mut fields: Vec<(String, String)> = [
+        ("ETag", object.etag().to_owned()),
+        ("Content-Type", encode_object(&object.content_type)),
+        ("Last-Modified", object.modified.http()),
+        ("X-Object-Hash", object.content.root.clone()),
+        ("X-Object-UUID", object.uuid.clone()),
+        ("X-Object-Version", object.version.to_string()),
+        ("X-Object-Version-Timestamp", object.modified.http()),
+        ("X-Object-Modified-By", encode_object(&object.modified_by)),
+        ("Available", "1".to_owned()),
+        ("Accept-Ranges", "bytes".to_owned()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    let prefixed = object
+        .meta
+        .iter()
+        .map(|(name, value)| (format!("X-Object-Meta-{}", crate::headers::encode_image(name)), value));
+    let presented = object
+        .presentation
+        .iter()
+        .map(|(name, value)| (name.clone(), value));
+    fields.extend(
+        prefixed
+            .chain(presented)
+            .map(|(name, value)| (name, encode_object(value))),
+    );
+    if let Some((name, permissions)) = objects::permissions(place, Some(object))? {
+        let sharing = encode_object(&permissions.to_string());
+        fields.push(("X-Object-Sharing".to_owned(), sharing));
+        if name != object.name {
+            let path = format!("{}/{}/{name}", object.account, object.container);
+            fields.push(("X-Object-Shared-By".to_owned(), encode_object(&path)));
+        }
+        if call.user != object.account {
+            let may = match objects::access(place, Some(object), &call.user)? {
+                Access::Write => "write",
+                _ => "read",
+            };
+            fields.push(("X-Object-Allowed-To".to_owned(), may.to_owned()));
+        }
+    }
+    Ok(fields)
+}
+
+fn read(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
+    for (parameter, what) in [("hashmap", "A hashmap"), ("version", "Reading versions")] {
+        if call.query.has(parameter) {
+            return Err(not_yet(what));
+        }
+    }
+    let Target {
+        account,
+        container,
+        object,
+    } = target;
+    let (place, kept) = objects::readable(account, container, object, &call.user)?;
+    let (object, content) = (&kept.value, &kept.value.content);
+    let current = object.current();
+    let fields = described(call, &place, object)?;
+    match conditions::before_read(&call.headers, &current) {
+        Err(fault) if fault.kind == Kind::NotModified => return Ok(bare(304, fields)),
+        done => done?,
+    }
+    if call.is_head() {
+        return Ok(bare(200, fields).header("content-length", content.size.to_string()));
+    }
+    let whole = conditions::Stretch {
+        offset: 0,
+        length: content.size,
+    };
+    let Some(ranges) = conditions::ranges(&call.headers, content.size, &current)? else {
+        let mut answer = bare(200, fields);
+        answer.body = blocks::segments(content, whole)?;
+        return Ok(answer);
+    };
+    if let [range] = ranges.as_slice() {
+        let mut answer = bare(206, fields).header(
+            "content-range",
+            content_range(*range, content.size),
+        );
+        answer.body = blocks::segments(content, *range)?;
+        return Ok(answer);
+    }
+    several(object, fields, &ranges)
+}
+
+fn content_range(range: conditions::Stretch, size: u64) -> String {
+    let last = range.offset + range.length - 1;
+    format!("bytes {}-{last}/{size}", range.offset)
+}
+
+/// Several ranges as a multipart body.
+fn several(
+    object: &Object,
+    mut fields: Vec<(String, String)>,
+    ranges: &[conditions::Stretch],
+) -> Result<Answer, Fault> {
+    let boundary = crate::store::db::random_hex(16)?;
+    fields.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+    let mut answer = bare(206, fields).header(
+        "content-type",
+        format!("multipart/byteranges; boundary={boundary}"),
+    );
+    let kind = encode_object(&object.content_type);
+    for (index, range) in ranges.iter().enumerate() {
+        let lead = if index == 0 { "" } else { "\r\n" };
+        let range_text = content_range(*range, object.content.size);
+        let head = format!(
+            "{lead}--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: {range_text}\r\n\r\n"
+        );
+        answer.body.push(Segment::Bytes(head.into_bytes()));
+        answer
+            .body
+            .extend(blocks::segments(&object.content, *range)?);
+    }
+    let end = format!("\r\n--{boundary}--\r\n");
+    answer.body.push(Segment::Bytes(end.into_bytes()));
+    Ok(answer)
+}
+
+/// What a write gives beside data: metadata, presentation, permissions.
+pub(super) struct Written {
+    pub content_type: Option<String>,
+    pub meta: Vec<(String, String)>,
+    pub presentation: Vec<(String, String)>,
+    pub permissions: Option<Permissions>,
+}
+
+impl Written {
+    /// Read the headers of a write to this account; sharing is the owner's.
+    pub fn read(call: &Call<'_>, account: &str) -> Result<Written, Fault> {
+        let permissions = match call.headers.text("x-object-sharing")? {
+            None => None,
+            Some(text) => {
+                let permissions = Permissions::parse(&text)?;
+                own(call, account)?;
+                Some(permissions)
+            }
+        };
+        if let Some(public) = call.headers.text("x-object-public")? {
+            match public.trim().to_ascii_lowercase().as_str() {
+                "" | "false" => {}
+                "true" => return Err(not_yet("Publishing an object")),
+                _ => {
+                    return Err(Fault::bad_request("Bad X-Object-Public header value"));
+                }
+            }
+        }
+        let content_type = call.headers.text("content-type")?;
+        Ok(Written {
+            content_type: content_type.filter(|kind| !kind.is_empty()),
+            meta: object::metadata(&call.headers, "x-object-meta-")?,
+            presentation: object::presentation(&call.headers)?,
+            permissions,
+        })
+    }
+}
+
+/// The checks of an upload that need no data; made before it is taken, and again with it.
+fn uploading(
+    call: &Call<'_>,
+    target: &Target,
+) -> Result<(Place, Option<Kept<Object>>), Fault> {
+    let Target {
+        account,
+        container,
+        object,
+    } = target;
+    let (place, head) = objects::writable(account, container, object, &call.user)?;
+    let current = head.as_ref().map(|kept| kept.value.current());
+    conditions::before_write(&call.headers, current.as_ref())?;
+    Ok((place, head))
+}
+
+fn put(call: &Call<'_>, target: &Target) -> Result<Outcome, Fault> {
+    check_object_name(&target.object)?;
+    for (name, moves) in [("x-copy-from", false), ("x-move-from", true)] {
+        if call.headers.has(name) {
+            return Ok(transfers::from_source(call, target, name, moves)?.into());
+        }
+    }
+    if call.query.has("hashmap") {
+        return Err(not_yet("Writing by hashmap"));
+    }
+    let lacking = |what: &str| {
+        Fault::new(
+            Kind::LengthRequired,
+            format!("Missing {what} header field"),
+        )
+    };
+    let length = call.headers.plain("content-length")?;
+    if length.is_none() && !call.headers.has("transfer-encoding") {
+        return Err(lacking("Content-Length"));
+    }
+    let written = Written::read(call, &target.account)?;
+    if written.content_type.is_none() {
+        return Err(lacking("Content-Type"));
+    }
+    check_entries(written.meta.len())?;
+    if length.is_some_and(|length| length.parse().is_ok_and(|length: u64| length > BODY)) {
+        return Err(too_large());
+    }
+    uploading(call, target)?;
+    Ok(Outcome::Receive(
+        Receive::up_to(BODY)
+            .pieces_of(BLOCK_SIZE)
+            .piece_digests([DigestAlgorithm::Sha256])
+            .body_digests([DigestAlgorithm::Md5])
+            .trim(0),
+    ))
+}
+
+fn too_large() -> Fault {
+    Fault::new(Kind::EntityTooLarge, "The data is too long")
+}
+
+/// The body was taken: make an object of it.
+fn resume(request: &Request, params: Params<'_>, event: Event) -> Result<Answer, Fault> {
+    let call = Call::new(request)?;
+    let target = Target::of(Op::Object, params)?;
+    let received = match event {
+        Event::Received(Ok(received)) => received,
+        Event::Received(Err(ReceiveError::TooLarge)) => return Err(too_large()),
+        Event::Received(Err(ReceiveError::CutOff)) => {
+            return Err(Fault::bad_request("The data was cut off"));
+        }
+        event => {
+            plugbay_sdk::error!("a body could not be taken: {event:?}");
+            return Err(Fault::new(Kind::Internal, "The data could not be kept"));
+        }
+    };
+    let mut upload = Upload::new(received)?;
+    if let Some(etag) = call.headers.plain("etag")?
+        && !etag.trim_matches('"').eq_ignore_ascii_case(upload.md5())
+    {
+        return Err(Fault::new(
+            Kind::Unprocessable,
+            "Object ETag does not match the MD5 of the data",
+        ));
+    }
+    let written = Written::read(&call, &target.account)?;
+    let object = objects::write(
+        || uploading(&call, &target),
+        Some(&mut upload),
+        |_, there| {
+            let mut draft = Draft {
+                by: call.user.clone(),
+                content_type: written.content_type.clone().unwrap_or_default(),
+                presentation: BTreeMap::new(),
+                meta: BTreeMap::new(),
+                image: there.and_then(|object| object.image.clone()),
+                permissions: there
+                    .map(|object| object.permissions.clone())
+                    .unwrap_or_default(),
+            };
+            overlay(&mut draft.presentation, written.presentation.clone());
+            overlay(&mut draft.meta, written.meta.clone());
+            check_entries(draft.meta.len())?;
+            if let Some(permissions) = &written.permissions {
+                draft.permissions.clone_from(permissions);
+            }
+            Ok(draft)
+        },
+    )?;
+    Ok(created(&object))
+}
+
+/// The answer to a write.
+pub(super) fn created(object: &Object) -> Answer {
+    Answer::new(201)
+        .header("ETag", object.etag())
+        .header("Last-Modified", object.modified.http())
+        .header("X-Object-Version", object.version.to_string())
+}
+
+fn update(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
+    let Target {
+        account,
+        container,
+        object,
+    } = target;
+    if is_data(call)? {
+        return Err(not_yet("Changing the data of an object"));
+    }
+    let written = Written::read(call, account)?;
+    let find = || {
+        let (place, head) = objects::writable(account, container, object, &call.user)?;
+        Ok((place, head.ok_or_else(objects::missing)?))
+    };
+    find()?;
+    if let Some(permissions) = &written.permissions {
+        objects::share(find, |_| Ok(permissions.clone()))?;
+    }
+    let merges = call.query.has("update");
+    if merges && written.meta.is_empty() && written.presentation.is_empty() {
+        return Ok(Answer::new(202));
+    }
+    let object = objects::write(
+        || find().map(|(place, head)| (place, Some(head))),
+        None,
+        |_, there| {
+            let mut draft = Draft::of(there.ok_or_else(objects::missing)?, &call.user);
+            if !merges {
+                draft.meta.clear();
+                draft.presentation.clear();
+            }
+            overlay(&mut draft.meta, written.meta.clone());
+            overlay(&mut draft.presentation, written.presentation.clone());
+            check_entries(draft.meta.len())?;
+            Ok(draft)
+        },
+    )?;
+    Ok(Answer::new(202).header("X-Object-Version", object.version.to_string()))
+}
+
+fn delete(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
+    let Target {
+        account,
+        container,
+        object,
+    } = target;
+    own(call, account)?;
+    if call.query.has("delimiter") {
+        return Err(not_yet("Deleting a subtree"));
+    }
+    objects::remove(
+        || {
+            let (place, head) = objects::writable(account, container, object, &call.user)?;
+            Ok((place, head.ok_or_else(objects::missing)?))
+        },
+        &call.user,
+    )?;
+    Ok(Answer::new(204))
+}

@@ -1,0 +1,94 @@
+//! The plugin from request to answer, on a host in memory.
+
+mod images;
+mod objects;
+mod races;
+mod sharing;
+
+use plugbay_sdk::testing::{TestAnswer, TestApp, TestRequest};
+
+/// Two users, as the identity service would name them.
+pub const ANN: &str = "9a2e10a2-3d2c-4fd4-8bd9-0d9a4b1f7a01";
+pub const BEN: &str = "b0b2e10a-3d2c-4fd4-8bd9-0d9a4b1f7a02";
+pub const CID: &str = "c1d2e10a-3d2c-4fd4-8bd9-0d9a4b1f7a03";
+
+/// The plugin with two surfaces at hand.
+pub struct Service {
+    pub app: TestApp,
+}
+
+impl Service {
+    pub fn new() -> Service {
+        Service {
+            app: TestApp::new(crate::plugin),
+        }
+    }
+
+    /// With a container `c` of Ann's.
+    pub fn with_container() -> Service {
+        let service = Service::new();
+        service
+            .objects(ANN, "PUT", &format!("/{ANN}/c"))
+            .send()
+            .expect(201);
+        service
+    }
+
+    pub fn objects(&self, user: &str, method: &str, target: &str) -> TestRequest<'_> {
+        self.app
+            .request(method, target)
+            .surface("objects")
+            .user(user, &[])
+    }
+
+    pub fn images(&self, user: &str, method: &str, target: &str) -> TestRequest<'_> {
+        self.app
+            .request(method, target)
+            .surface("images")
+            .user(user, &[])
+    }
+
+    /// Ann puts an object into `c`.
+    pub fn put(&self, name: &str, data: impl Into<Vec<u8>>) -> TestAnswer {
+        let data = data.into();
+        self.objects(ANN, "PUT", &format!("/{ANN}/c/{name}"))
+            .header("content-type", "application/octet-stream")
+            .header("content-length", data.len().to_string())
+            .body(data)
+            .send()
+            .expect(201)
+    }
+
+    /// Ann registers an object of `c`; its id.
+    pub fn register(&self, object: &str, name: &str, public: bool) -> String {
+        let answer = self
+            .images(ANN, "POST", "/images/")
+            .header("X-Image-Meta-Name", name)
+            .header("X-Image-Meta-Location", format!("pithos://{ANN}/c/{object}"))
+            .header("X-Image-Meta-Is-Public", if public { "True" } else { "False" })
+            .send()
+            .expect(200);
+        answer.header("x-image-meta-id").unwrap().to_owned()
+    }
+
+    /// Names in a user's image list.
+    pub fn listed(&self, user: &str, query: &str) -> Vec<String> {
+        let rows: Vec<serde_json::Value> = self
+            .images(user, "GET", &format!("/images/detail{query}"))
+            .send()
+            .expect(200)
+            .json();
+        rows.iter()
+            .map(|row| row["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+/// The message of a fault, after checking its status and name.
+#[track_caller]
+pub fn fault(answer: &TestAnswer, status: u16, name: &str) -> String {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    let body: serde_json::Value = answer.json();
+    assert_eq!(body[name]["code"], status, "{body}");
+    body[name]["message"].as_str().unwrap().to_owned()
+}

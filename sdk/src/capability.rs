@@ -1,0 +1,9 @@
+//! Where capability calls go: to the host in a component, to the host in memory everywhere else.
+//!
+//! Types are the generated ones on both sides; only functions differ.
+
+#[cfg(target_arch = "wasm32")]
+pub use crate::bindings::plugbay::plugin::{blobs, config, crypto, identity, jobs, kv, log};
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use crate::testing::capability::{blobs, config, crypto, identity, jobs, kv, log};

@@ -1,0 +1,13 @@
+//! The real host with real components, over real sockets. One module a subject.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test stops where it goes wrong")]
+
+mod access;
+mod crash;
+mod durability;
+mod jobs;
+mod limits;
+mod loading;
+mod neighbours;
+mod serving;
+mod steps;
+mod swapping;

@@ -1,0 +1,32 @@
+//! What the end-to-end tests share: a host in this process or in one of its own, with a directory, a
+//! folder of plugins and listeners on ports of the system's choosing, and a small HTTP client.
+//!
+//! The components come from `target/plugins` and `target/guests`, where the build leaves them.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops where it goes wrong")]
+#![allow(missing_docs, reason = "names say it all here")]
+
+mod bed;
+mod client;
+mod wasm;
+
+pub use bed::{Bed, Process};
+pub use client::{Answer, Client, Sent};
+pub use wasm::{component, marked, with_section};
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what has to happen.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Ask again and again until `check` gives something; a deadline instead of a sleep.
+pub async fn wait_until<T, F: Future<Output = Option<T>>>(what: &str, mut check: impl FnMut() -> F) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = check().await {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited too long until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

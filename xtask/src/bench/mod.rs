@@ -1,0 +1,106 @@
+//! Measure side by side, interleaved, and print ratios with the bars they are held to.
+//!
+//! Absolute numbers are the machine's; only ratios of one run mean anything. So all servers run during
+//! the whole measurement, each round measures all of them in turn, and medians over the rounds count.
+
+mod cases;
+mod idle;
+mod load;
+mod report;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::build;
+use crate::command::{Context, Failure, Outcome, output, which};
+use crate::workspace::Workspace;
+
+use cases::{Case, Servers};
+
+const USAGE: &str = "\
+cargo xtask bench [OPTIONS]
+
+  --rounds N            how often everything is measured (5)
+  --seconds N           how long each measurement takes (3)
+  --wasmtime PATH       the wasmtime 48 to compare with (the one on the path)
+";
+
+/// The release of wasmtime that the host embeds and is compared with.
+const WASMTIME: &str = "wasmtime 48.";
+
+struct Options {
+    rounds: usize,
+    length: Duration,
+    wasmtime: Option<PathBuf>,
+}
+
+/// Build, measure, report.
+pub fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome {
+    if arguments.iter().any(|argument| argument == "--help") {
+        print!("{USAGE}");
+        return Ok(());
+    }
+    let options = parse(arguments)?;
+    if which("wrk").is_none() {
+        return Err("the load generator `wrk` is not on the path; install the package of that name".into());
+    }
+    let wasmtime = wasmtime(options.wasmtime.as_ref())?;
+    build::build(workspace)?;
+    let directory = workspace.target.join("bench");
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).context(directory.display())?;
+
+    let idle = idle::measure(workspace, &directory.join("idle"))?;
+    let servers = Servers::start(workspace, &directory, wasmtime.as_deref())?;
+    let cases = servers.cases();
+    for (_, url, connections) in &cases {
+        load::load(url, *connections, Duration::from_secs(1))?;
+    }
+    let mut measured: BTreeMap<Case, Vec<f64>> = BTreeMap::new();
+    for round in 1..=options.rounds {
+        eprintln!("round {round} of {}", options.rounds);
+        for (case, url, connections) in &cases {
+            measured.entry(*case).or_default().push(load::load(url, *connections, options.length)?);
+        }
+    }
+    drop(servers);
+    report::print(&measured, &idle);
+    Ok(())
+}
+
+fn parse(arguments: &[String]) -> Outcome<Options> {
+    let mut options = Options { rounds: 5, length: Duration::from_secs(3), wasmtime: None };
+    let mut rest = arguments.iter();
+    while let Some(option) = rest.next() {
+        let value = rest.next().ok_or_else(|| Failure(format!("{option} needs a value\n\n{USAGE}")))?;
+        let number = || value.parse().ok().filter(|number| *number > 0);
+        let number = || number().ok_or_else(|| Failure(format!("{option} {value}: not a number above 0")));
+        match option.as_str() {
+            "--rounds" => options.rounds = number()?,
+            "--seconds" => options.length = Duration::from_secs(number()? as u64),
+            "--wasmtime" => options.wasmtime = Some(value.into()),
+            _ => return Err(Failure(format!("no option {option}\n\n{USAGE}"))),
+        }
+    }
+    Ok(options)
+}
+
+/// The wasmtime to compare with. One that was named has to be right; the one on the path is used if it is.
+fn wasmtime(named: Option<&PathBuf>) -> Outcome<Option<PathBuf>> {
+    let Some(path) = named.cloned().or_else(|| which("wasmtime")) else {
+        eprintln!("no wasmtime on the path: `wasmtime serve` is not measured");
+        return Ok(None);
+    };
+    let version = output(std::process::Command::new(&path).arg("--version"))?;
+    if version.starts_with(WASMTIME) {
+        return Ok(Some(path));
+    }
+    let reason = format!("{} is {}, and only {WASMTIME}x compares", path.display(), version.trim());
+    if named.is_some() {
+        return Err(Failure(reason));
+    }
+    eprintln!("{reason}: `wasmtime serve` is not measured");
+    Ok(None)
+}

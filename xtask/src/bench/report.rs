@@ -1,0 +1,83 @@
+//! Medians, ratios, and the bars beside them.
+
+use std::collections::BTreeMap;
+
+use super::cases::Case;
+use super::idle::Idle;
+
+/// What the host is held to: one case is at least so many times another.
+const BARS: [(Case, Case, f64); 6] = [
+    (Case::Reused, Case::Native, 0.6),
+    (Case::Reused, Case::ServeReused, 1.2),
+    (Case::Fresh, Case::Native, 0.3),
+    (Case::Fresh, Case::ServeFresh, 1.9),
+    (Case::OneKey, Case::Native, 0.5),
+    (Case::ManyCommitters, Case::OneCommitter, 5.0),
+];
+
+/// Milliseconds from start to ready with a warm cache.
+const WARM_START: u128 = 300;
+
+/// KiB of resident memory with one plugin: 60 MB.
+const RESIDENT: u64 = 60_000_000 / 1024;
+
+/// Print the tables.
+pub fn print(measured: &BTreeMap<Case, Vec<f64>>, idle: &Idle) {
+    let median_of = |case: Case| measured.get(&case).and_then(|rates| median(rates));
+    let ratio_to = |rate: f64, case: Case| match median_of(case) {
+        Some(other) => format!("{:.2}", rate / other),
+        None => "-".into(),
+    };
+    println!("\n{:<29}{:>11}{:>22}{:>11}{:>11}", "", "req/s", "lowest..highest", "of native", "of layered");
+    for (case, rates) in measured {
+        let Some(rate) = median(rates) else { continue };
+        let lowest = rates.iter().copied().fold(f64::INFINITY, f64::min);
+        let highest = rates.iter().copied().fold(0.0, f64::max);
+        let (native, layered) = (ratio_to(rate, Case::Native), ratio_to(rate, Case::Layered));
+        let spread = format!("{lowest:.0}..{highest:.0}");
+        println!("{:<29}{rate:>11.0}{spread:>22}{native:>11}{layered:>11}", case.name());
+    }
+
+    println!("\n{:<60}{:>10}{:>11}", "", "measured", "bar");
+    for (case, other, bar) in BARS {
+        let name = format!("{} / {}", case.name(), other.name());
+        match (median_of(case), median_of(other)) {
+            (Some(rate), Some(of)) => line(&name, &format!("{:.2}", rate / of), &format!(">= {bar}"), rate / of >= bar),
+            _ => println!("{name:<60}{:>10}{:>11}  not measured", "-", format!(">= {bar}")),
+        }
+    }
+    let warm = idle.warm.as_millis();
+    line("start to ready, warm cache", &format!("{warm} ms"), &format!("<= {WARM_START} ms"), warm <= WARM_START);
+    let resident = idle.warm_resident;
+    let bar = format!("< {}", mebibytes(RESIDENT));
+    line("idle resident memory, one plugin", &mebibytes(resident), &bar, resident < RESIDENT);
+    println!("cold: ready in {} ms, {} resident", idle.cold.as_millis(), mebibytes(idle.cold_resident));
+}
+
+fn line(name: &str, value: &str, bar: &str, passed: bool) {
+    println!("{name:<60}{value:>10}{bar:>11}  {}", if passed { "PASS" } else { "BELOW" });
+}
+
+fn mebibytes(kibibytes: u64) -> String {
+    format!("{} MiB", kibibytes.div_ceil(1024))
+}
+
+/// The one in the middle, or the mean of the two.
+fn median(rates: &[f64]) -> Option<f64> {
+    let mut sorted = rates.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (low, high) = (sorted.len().checked_sub(1)? / 2, sorted.len() / 2);
+    Some((sorted.get(low)? + sorted.get(high)?) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_median_is_the_middle_whatever_the_order() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
+        assert_eq!(median(&[]), None);
+    }
+}
