@@ -16,8 +16,10 @@ pub enum Area {
     Blobs = b'b',
     /// Durable jobs.
     Jobs = b'j',
-    /// What the host remembers of a plugin.
+    /// What the host remembers of a plugin, and of itself under the empty name.
     Plugin = b'p',
+    /// Keys that the host keeps for plugins, sealed.
+    Secrets = b'y',
 }
 
 /// The prefix of one plugin's keys in one area.

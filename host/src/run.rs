@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +22,12 @@ use crate::capability::blobs::Attached;
 use crate::capability::crypto::KeyRing;
 use crate::config::{self, Config};
 use crate::dispatch::Dispatcher;
-use crate::layout::Area;
+use crate::layout::{Area, Prefix};
 use crate::listener::{self, Listening, Shutdown};
 use crate::metrics::Metrics;
 use crate::plugin::{CompileCache, Folder, Loader, Registry, engine, signature::PublicKey};
 use crate::services::Services;
-use crate::store::{Scan, Store, StoreConfig, StoreError};
+use crate::store::{Commit, Op, Scan, Store, StoreConfig, StoreError};
 
 /// How often gauges are read and idle instances looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -48,6 +49,15 @@ pub enum StartError {
     /// The blob store.
     #[error(transparent)]
     Blobs(#[from] crate::blob::OpenError),
+    /// Reading it.
+    #[error(transparent)]
+    Read(#[from] StoreError),
+    /// Somebody else's blobs.
+    #[error(
+        "the blob folder {} belongs to another store: its blobs would be removed as unknown. \
+         Point blobs.url at this store's folder, or data_dir at that folder's store", .0.display()
+    )]
+    ForeignBlobs(PathBuf),
     /// Keys that the host keeps.
     #[error(transparent)]
     KeyRing(#[from] crate::capability::crypto::OpenError),
@@ -168,10 +178,37 @@ async fn open_services(config: &Config, metrics: Metrics) -> Result<Services, St
     let store = opened.map_err(|error| StartError::Files { what: "store".into(), source: std::io::Error::other(error) })??;
     let config::BlobUrl::File(directory) = &config.blobs.url;
     let blobs = Blobs::open(&format!("file:{}", directory.display())).await?;
+    belong_together(&store, directory).await?;
     tokio::spawn(sweep(blobs.clone(), store.clone()));
     let keys = Arc::new(KeyRing::open(&config.data_dir.join("host.key"))?);
     keys.check(&store).await.map_err(StartError::HostKey)?;
     Ok(Services { store, blobs, keys, metrics, directories: config.data_dir.join("plugins") })
+}
+
+/// See that the blob folder is the one of this store, before the sweep removes what the store does not
+/// know. Both carry the same random id from their first use on.
+async fn belong_together(store: &Store, blobs: &Path) -> Result<(), StartError> {
+    let files = |source| StartError::Files { what: "the blob folder".into(), source };
+    let key = Prefix::new(Area::Plugin, "").key(b"store-id");
+    let kept = store.get(&key).await?.map(|entry| String::from_utf8_lossy(&entry.value).into_owned());
+    let file = blobs.join("store-id");
+    let marked = match std::fs::read_to_string(&file) {
+        Ok(text) => Some(text.trim().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(files(error)),
+    };
+    let id = match (kept, marked) {
+        (Some(kept), Some(marked)) if kept == marked => return Ok(()),
+        (_, Some(_)) => return Err(StartError::ForeignBlobs(blobs.to_owned())),
+        (Some(kept), None) => kept,
+        (None, None) => {
+            let id = uuid::Uuid::new_v4().to_string();
+            let ops = vec![Op::Put { key, value: id.clone().into() }];
+            store.commit(Commit { ops, ..Commit::default() }).await.map_err(|error| files(std::io::Error::other(error)))?;
+            id
+        }
+    };
+    std::fs::write(&file, id).map_err(files)
 }
 
 /// Remove the pieces that no blob's name leads to: what an earlier process had under way.

@@ -128,10 +128,10 @@ fn a_transaction_runs_again_on_what_another_commit_left() {
 }
 
 #[test]
-fn a_transaction_gives_up_after_eight_conflicts_and_writes_nothing() {
+fn a_transaction_gives_up_after_64_conflicts_and_writes_nothing() {
     let host = Host::new();
     host.install();
-    for _ in 0..8 {
+    for _ in 0..64 {
         host.fail_next_commit(kv::Error::Conflict(0));
     }
     let runs = Cell::new(0);
@@ -143,7 +143,7 @@ fn a_transaction_gives_up_after_eight_conflicts_and_writes_nothing() {
         })
     };
     assert_eq!(add().unwrap_err(), kv::Error::Conflict(0));
-    assert_eq!((runs.get(), host.get("k")), (8, None));
+    assert_eq!((runs.get(), host.get("k")), (64, None));
     add().unwrap();
     assert_eq!(host.get("k").unwrap(), b"v");
 }

@@ -7,6 +7,7 @@ mod durability;
 mod jobs;
 mod limits;
 mod loading;
+mod many;
 mod neighbours;
 mod serving;
 mod steps;

@@ -61,7 +61,7 @@ impl Bed {
     pub fn token(&self, id: &str, roles: &[&str]) -> String {
         let new = plugbay::auth::NewToken {
             id: id.into(),
-            name: id.into(),
+            name: None,
             project: None,
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
             expires: None,

@@ -30,3 +30,12 @@ pub async fn wait_until<T, F: Future<Output = Option<T>>>(what: &str, mut check:
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+/// Let this process have so many descriptors, where the system allows it.
+pub fn raise_descriptor_limit(wanted: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let enough = limit.maximum.is_none_or(|maximum| maximum >= wanted);
+    assert!(enough, "the test needs {wanted} descriptors, and the system allows {:?}", limit.maximum);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).expect("up to the maximum");
+}

@@ -59,7 +59,7 @@ fn perform(task: &str, rest: &[String]) -> Outcome {
         "tidy" => tidy::tidy(&workspace),
         "package" => package::package(&workspace, rest),
         // Not for people: started by other tasks.
-        "announce" => run::announce(),
+        "announce" => run::announce(&workspace),
         "metadata" => tidy::deny::metadata(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

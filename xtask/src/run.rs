@@ -9,7 +9,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::{CommandExt as _, parent_id};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Outcome {
     }
     let data = workspace.root.join("data");
     link_plugins(workspace, &data.join("plugins.d"))?;
-    let config = workspace.root.join("examples/dev.toml");
+    let config = config(workspace);
     let token = if new_token || !data.join("tokens.toml").exists() { token(workspace, &config)? } else { String::new() };
 
     let own = std::env::current_exe().context("this program")?;
@@ -50,6 +50,10 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Outcome {
     let mut host = server::host(workspace, &config);
     host.env_remove("RUST_BACKTRACE");
     Err(Failure(format!("{}: {}", workspace.host().display(), host.exec())))
+}
+
+fn config(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("examples/dev.toml")
 }
 
 fn link_plugins(workspace: &Workspace, folder: &Path) -> Outcome {
@@ -71,41 +75,41 @@ fn link_plugins(workspace: &Workspace, folder: &Path) -> Outcome {
 /// A new token, good on this machine only. The file keeps its hash, the terminal alone its text.
 fn token(workspace: &Workspace, config: &Path) -> Outcome<String> {
     let mut command = Command::new(workspace.host());
-    command.args(["token", "new", "--id", "dev", "--name", "dev", "--role", "admin", "--loopback-only", "--config"]);
+    command.args(["token", "new", "--id", "dev", "--role", "admin", "--loopback-only", "--config"]);
     Ok(output(command.arg(config))?.trim().to_owned())
 }
 
-/// Wait until the host, which started this process, is ready, and say what there is.
-pub fn announce() -> Outcome {
+/// Wait until the host, which started this process, answers, and say what there is. It answers only when
+/// every plugin has been tried.
+pub fn announce(workspace: &Workspace) -> Outcome {
     let token = std::env::var(TOKEN_VARIABLE).unwrap_or_default();
-    let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN));
+    let public = SocketAddr::from((Ipv4Addr::LOCALHOST, PUBLIC));
     let (host, start) = (parent_id(), Instant::now());
-    while !http::get(admin, "/readyz").is_ok_and(|answer| answer.status == 200) {
+    while http::get(public, "/").is_err() {
         if parent_id() != host || start.elapsed() > PATIENCE {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    let plugins = http::get(admin, "/plugins").context("/plugins")?.body;
+    let plugins = output(server::host(workspace, &config(workspace)).arg("plugins"))?;
     print!("{}", announcement(&token, &plugins));
     Ok(())
 }
 
 fn announcement(token: &str, plugins: &str) -> String {
     let base = format!("http://127.0.0.1:{PUBLIC}");
-    let (said, token) = if token.is_empty() {
-        (format!("The token of ./data was printed when it was made; `cargo xtask run {NEW_TOKEN}` adds one."), "$TOKEN")
+    let token = if token.is_empty() {
+        format!("# The token was printed when ./data was made; `cargo xtask run {NEW_TOKEN}` makes another one.")
     } else {
-        (format!("TOKEN={token}"), "$TOKEN")
+        format!("TOKEN={token}")
     };
     format!(
         r#"
 {plugins}
-{said}
-
+{token}
 curl {base}/hello/hello/Ann
-curl -X PUT {base}/notes/notes/1 -H "Authorization: Bearer {token}" -d '{{"text": "Remember the milk"}}'
-curl {base}/notes/notes -H "Authorization: Bearer {token}"
+curl -X PUT {base}/notes/notes/first -H "Authorization: Bearer $TOKEN" -d '{{"title": "Milk"}}' -i
+curl {base}/notes/notes -H "Authorization: Bearer $TOKEN"
 
 "#
     )

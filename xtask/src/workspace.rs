@@ -28,9 +28,10 @@ pub struct Component {
 }
 
 impl Workspace {
-    /// The one this program was built in.
+    /// The one whose `cargo xtask` this is.
     pub fn find() -> Outcome<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask is not in a workspace")?.to_owned();
+        let own = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or(env!("CARGO_MANIFEST_DIR").into());
+        let root = Path::new(&own).parent().ok_or("xtask is not in a workspace")?.to_owned();
         let target = match std::env::var_os("CARGO_TARGET_DIR") {
             Some(target) => std::path::absolute(target).context("CARGO_TARGET_DIR")?,
             None => root.join("target"),

@@ -502,6 +502,7 @@ mod file {
 
 mod access {
     use super::*;
+    use crate::routing::Access;
     use std::collections::BTreeMap;
 
     fn user(roles: &[&str], unrestricted: bool) -> Identity {

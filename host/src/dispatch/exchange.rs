@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, TryStreamExt, stream};
 use http::{HeaderMap, Response};
 use http_body_util::BodyDataStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -269,7 +269,7 @@ impl Exchange {
         let plugin = self.version.plugin.name.clone();
         Box::pin(chunks.inspect_err(move |error| {
             tracing::warn!(plugin = %plugin, request = %held.2.id, %error, "an answer broke off");
-        }).chain(stream::empty()))
+        }))
     }
 }
 

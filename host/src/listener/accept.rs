@@ -41,18 +41,11 @@ pub struct Bound {
 pub async fn bind(config: ListenerConfig) -> Result<Bound, ListenError> {
     config.check()?;
     let tls = match &config.tls {
-        Some(tls) => Some(Arc::new(Tls::open(
-            tls.clone(),
-            config.name.as_str().into(),
-        )?)),
+        Some(tls) => Some(Arc::new(Tls::open(tls.clone(), config.name.as_str().into())?)),
         None => None,
     };
     let socket = Socket::open(&config.bind).await?;
-    Ok(Bound {
-        config,
-        socket,
-        tls,
-    })
+    Ok(Bound { config, socket, tls })
 }
 
 impl Bound {
@@ -63,25 +56,13 @@ impl Bound {
 
     /// Starts accepting, until `shutdown`.
     pub fn serve<H: Handler>(self, handler: Arc<H>, shutdown: Shutdown) -> Listening {
-        let Self {
-            config,
-            socket,
-            tls,
-        } = self;
+        let Self { config, socket, tls } = self;
         let local_address = socket.local_address();
         let metrics = Arc::new(Metrics::default());
-        let shared = Arc::new(Shared {
-            limits: config.limits,
-            metrics: Arc::clone(&metrics),
-            drain: Drain::default(),
-        });
+        let shared = Arc::new(Shared { limits: config.limits, metrics: Arc::clone(&metrics), drain: Drain::default() });
         let site = Arc::new(Site::new(handler, shared, config.name.as_str().into(), tls));
         let task = tokio::spawn(run(socket, site, shutdown));
-        Listening {
-            local_address,
-            metrics,
-            task,
-        }
+        Listening { local_address, metrics, task }
     }
 }
 
@@ -131,18 +112,12 @@ async fn run<H: Handler>(socket: Socket, site: Arc<Site<H>>, shutdown: Shutdown)
     drop(socket);
     shared.drain.draining.set();
     let all = u32::try_from(capacity).unwrap_or(u32::MAX);
-    if timeout(shutdown.drain, slots.acquire_many(all))
-        .await
-        .is_ok()
-    {
+    if timeout(shutdown.drain, slots.acquire_many(all)).await.is_ok() {
         return Drained { aborted: 0 };
     }
     let aborted = capacity - slots.available_permits();
     shared.drain.aborting.set();
-    shared
-        .metrics
-        .aborted
-        .fetch_add(aborted as u64, std::sync::atomic::Ordering::Relaxed);
+    shared.metrics.aborted.fetch_add(aborted as u64, std::sync::atomic::Ordering::Relaxed);
     let _ = timeout(ABORT_GRACE, slots.acquire_many(all)).await;
     Drained { aborted }
 }
@@ -212,10 +187,7 @@ pub(super) struct Complaint {
 impl Complaint {
     /// If a line is due, how many errors went unsaid since the last one.
     pub(super) fn due(&mut self, now: Instant) -> Option<u64> {
-        if self
-            .last
-            .is_some_and(|last| now.duration_since(last) < LOG_PERIOD)
-        {
+        if self.last.is_some_and(|last| now.duration_since(last) < LOG_PERIOD) {
             self.unsaid += 1;
             return None;
         }

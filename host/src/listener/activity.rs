@@ -96,10 +96,7 @@ impl<L: AsRef<Live>> InFlight<L> {
 
     /// Part of a request that may outlive it.
     pub(super) fn body(live: L) -> Self {
-        live.as_ref()
-            .activity
-            .in_flight
-            .fetch_add(1, Ordering::Relaxed);
+        live.as_ref().activity.in_flight.fetch_add(1, Ordering::Relaxed);
         Self(live)
     }
 

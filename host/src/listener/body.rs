@@ -58,12 +58,7 @@ struct Wait {
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, live: &Arc<Live>) -> Self {
         let lease = (!incoming.is_end_stream()).then(|| InFlight::body(Arc::clone(live)));
-        Self {
-            incoming,
-            lease,
-            wait: None,
-            received: 0,
-        }
+        Self { incoming, lease, wait: None, received: 0 }
     }
 
     /// Ready with an error once the client has had its time.
@@ -79,12 +74,8 @@ impl RequestBody {
         let mut slow = false;
         if limits.body_min_rate > 0 {
             // The time in which this many bytes were due, less what was spent.
-            let earned =
-                Duration::from_secs_f64(self.received as f64 / limits.body_min_rate as f64);
-            let left = limits
-                .body_rate_grace
-                .saturating_add(earned)
-                .saturating_sub(wait.total);
+            let earned = Duration::from_secs_f64(self.received as f64 / limits.body_min_rate as f64);
+            let left = limits.body_rate_grace.saturating_add(earned).saturating_sub(wait.total);
             slow = left < patience;
             patience = patience.min(left);
         }
@@ -109,10 +100,7 @@ impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         if this.lease.is_none() {
             return Poll::Ready(None);
@@ -153,11 +141,7 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.lease.is_none() {
-            SizeHint::with_exact(0)
-        } else {
-            self.incoming.size_hint()
-        }
+        if self.lease.is_none() { SizeHint::with_exact(0) } else { self.incoming.size_hint() }
     }
 }
 
@@ -169,9 +153,7 @@ impl Drop for RequestBody {
 
 impl std::fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RequestBody")
-            .field("received", &self.received)
-            .finish_non_exhaustive()
+        f.debug_struct("RequestBody").field("received", &self.received).finish_non_exhaustive()
     }
 }
 
@@ -193,12 +175,7 @@ pub(super) enum Content<B> {
 
 impl<B, L: AsRef<Live>> ResponseBody<B, L> {
     pub(super) fn new(content: Content<B>, step: usize, in_flight: InFlight<L>) -> Self {
-        Self {
-            content,
-            step,
-            rest: Bytes::new(),
-            _in_flight: in_flight,
-        }
+        Self { content, step, rest: Bytes::new(), _in_flight: in_flight }
     }
 }
 
@@ -207,10 +184,7 @@ where
     B: Body<Data = Bytes> + Unpin,
     L: AsRef<Live>,
 {
-    fn poll_content(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         if !self.rest.is_empty() {
             let step = self.step.min(self.rest.len());
             return Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(step)))));
@@ -237,10 +211,7 @@ where
     type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let frame = self.poll_content(cx);
         streams::body_polled(matches!(frame, Poll::Ready(Some(Ok(_)))));
         frame

@@ -35,10 +35,11 @@ use super::watch::{End, Phase, Watch, drive};
 use super::{Connection, Handler, RequestBody, Scheme};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const REQUEST_TIMEOUT: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const REQUEST_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 /// How long a client may take to be told that it was too slow.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Header fields for which hyper's parser has room without being told.
+const HEADERS_ON_STACK: usize = 100;
 /// When draining begins, a connection just accepted may have sent a request that nobody has read
 /// yet. It gets this long for it to show.
 const FIRST_GRACE: Duration = Duration::from_millis(50);
@@ -69,23 +70,20 @@ impl<H> AsRef<Live> for Arc<Served<H>> {
 }
 
 impl<H: Handler> Site<H> {
-    pub(super) fn new(
-        handler: Arc<H>,
-        shared: Arc<Shared>,
-        listener: Arc<str>,
-        tls: Option<Arc<Tls>>,
-    ) -> Self {
+    pub(super) fn new(handler: Arc<H>, shared: Arc<Shared>, listener: Arc<str>, tls: Option<Arc<Tls>>) -> Self {
         let limits = &shared.limits;
         let mut http1 = http1::Builder::new();
         http1
             .header_read_timeout(None)
-            .max_headers(limits.max_headers)
             .max_header_size(limits.max_header_bytes)
             .max_buf_size(limits.max_header_bytes.max(BUFFER));
+        // Asked for more than these, hyper takes the heap for every request (about a
+        // microsecond for 256); `screen` counts when fewer are allowed.
+        if limits.max_headers > HEADERS_ON_STACK {
+            http1.max_headers(limits.max_headers);
+        }
         // HTTP/2 counts 32 bytes of overhead for each field.
-        let header_list = limits
-            .max_header_bytes
-            .saturating_add(32 * limits.max_headers);
+        let header_list = limits.max_header_bytes.saturating_add(32 * limits.max_headers);
         let mut http2 = http2::Builder::new(Streams(Arc::clone(&shared)));
         http2
             .max_concurrent_streams(limits.max_streams)
@@ -95,14 +93,7 @@ impl<H: Handler> Site<H> {
             .initial_connection_window_size(1024 * 1024)
             // A stream whose client gives no window holds this and one step of its body.
             .max_send_buf_size(streams::STEP);
-        Self {
-            handler,
-            listener,
-            tls,
-            http1,
-            http2,
-            shared,
-        }
+        Self { handler, listener, tls, http1, http2, shared }
     }
 
     /// Serves one connection to its end.
@@ -147,24 +138,16 @@ impl<H: Handler> Site<H> {
             shared: Arc::clone(&self.shared),
             connection: Arc::new(Connection {
                 listener: Arc::clone(&self.listener),
-                scheme: if self.tls.is_some() {
-                    Scheme::Https
-                } else {
-                    Scheme::Http
-                },
+                scheme: if self.tls.is_some() { Scheme::Https } else { Scheme::Http },
                 peer_address: peer.address,
                 peer_certificate,
                 is_loopback: peer.is_loopback,
             }),
             activity: Activity::default(),
         });
-        let served = Arc::new(Served {
-            handler: Arc::clone(&self.handler),
-            live: Arc::clone(&live),
-        });
+        let served = Arc::new(Served { handler: Arc::clone(&self.handler), live: Arc::clone(&live) });
         let io = Io::new(stream, first, Arc::clone(&live));
-        let service =
-            service_fn(move |request| answer(InFlight::request(Arc::clone(&served)), request));
+        let service = service_fn(move |request| answer(InFlight::request(Arc::clone(&served)), request));
         if is_http2 {
             let mut connection = self.http2.serve_connection(io, service);
             drive(&mut connection, &live, Watch::new(Phase::Idle, opened)).await;
@@ -205,10 +188,7 @@ impl<H: Handler> Site<H> {
         };
         let session = stream.get_ref().1;
         let is_http2 = session.alpn_protocol() == Some(b"h2");
-        let certificate = session
-            .peer_certificates()
-            .and_then(<[_]>::first)
-            .map(|leaf| Arc::from(leaf.as_ref()));
+        let certificate = session.peer_certificates().and_then(<[_]>::first).map(|leaf| Arc::from(leaf.as_ref()));
         Some((Stream::Tls(Box::new(stream)), is_http2, certificate))
     }
 }
@@ -241,10 +221,7 @@ async fn answer<H: Handler>(
     let mut response = match screen(&mut request, &shared.limits) {
         Ok(()) => {
             let request = request.map(|incoming| RequestBody::new(incoming, live));
-            handler
-                .call(&live.connection, request)
-                .await
-                .map(Content::Handler)
+            handler.call(&live.connection, request).await.map(Content::Handler)
         }
         Err(refusal) => {
             last = true;
@@ -259,9 +236,7 @@ async fn answer<H: Handler>(
     if version == Version::HTTP_2 {
         step = streams::STEP;
     } else if last || shared.drain.draining.is_set() || live.activity.is_spent() {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         // Told that the answer is 1.0 too, hyper does not add `keep-alive` for an old client.
         *response.version_mut() = version;
     }

@@ -22,10 +22,7 @@ pub struct Shutdown {
 impl Shutdown {
     /// A signal not yet given. Connections still busy `drain` after it are dropped.
     pub fn new(drain: Duration) -> Self {
-        Self {
-            token: CancellationToken::new(),
-            drain,
-        }
+        Self { token: CancellationToken::new(), drain }
     }
 
     /// As `new`, but given when `token` is cancelled.
@@ -66,10 +63,7 @@ impl Latch {
     }
 
     pub(super) fn wait(&self) -> LatchWait<'_> {
-        LatchWait {
-            latch: self,
-            registered: None,
-        }
+        LatchWait { latch: self, registered: None }
     }
 }
 

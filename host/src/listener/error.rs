@@ -8,10 +8,7 @@ use std::path::PathBuf;
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ListenError {
     #[error("listener {listener}: {reason}")]
-    Invalid {
-        listener: String,
-        reason: &'static str,
-    },
+    Invalid { listener: String, reason: &'static str },
 
     #[error("cannot listen on {address}: {source}; choose a free address of this machine")]
     Bind { address: String, source: io::Error },
@@ -43,11 +40,7 @@ pub enum ListenError {
     NoKey { path: PathBuf, reason: String },
 
     #[error("{} and {} do not belong together or are not usable: {source}", cert.display(), key.display())]
-    Pair {
-        cert: PathBuf,
-        key: PathBuf,
-        source: rustls::Error,
-    },
+    Pair { cert: PathBuf, key: PathBuf, source: rustls::Error },
 
     #[error("{} holds a certificate that is not usable as an authority: {reason}", path.display())]
     ClientCa { path: PathBuf, reason: String },

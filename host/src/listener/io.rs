@@ -84,11 +84,7 @@ impl Io {
     }
 
     /// Notes whether a write waits, and since when; fails it if that is too long.
-    fn watch<T>(
-        &mut self,
-        written: Poll<io::Result<T>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<T>> {
+    fn watch<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if let Poll::Ready(result) = written {
             if self.stalled.take().is_some() {
                 self.live.activity.set_writing(false);
@@ -103,10 +99,7 @@ impl Io {
         ready!(self.timer.poll_until(since + limit, cx));
         increment(&self.live.shared.metrics.write_timeouts);
         self.stream.inner().reset_on_close();
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the client reads too slowly",
-        )))
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads too slowly")))
     }
 
     /// Reads and discards until the client closes or has had its time.
@@ -144,11 +137,7 @@ impl hyper::rt::Read for Io {
 }
 
 impl hyper::rt::Write for Io {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.watch(written, cx)
     }

@@ -75,10 +75,7 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// A frame should stay near 64 KiB: for a client that reads slowly, one frame is held beside
     /// the buffers whose size the listener bounds.
-    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>
-        + Send
-        + Unpin
-        + 'static;
+    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static;
 
     /// Answers one request. The future is dropped when the client goes away.
     ///

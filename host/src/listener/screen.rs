@@ -44,11 +44,7 @@ use super::HttpLimits;
 pub fn authority<B>(request: &Request<B>) -> &str {
     match request.uri().authority() {
         Some(authority) => authority.as_str(),
-        None => request
-            .headers()
-            .get(HOST)
-            .and_then(|host| host.to_str().ok())
-            .unwrap_or(""),
+        None => request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or(""),
     }
 }
 
@@ -62,10 +58,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     const fn bad(detail: &'static str) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            detail,
-        }
+        Self { status: StatusCode::BAD_REQUEST, detail }
     }
 
     /// A problem document. On HTTP/1 it has to be the last answer of its connection: what follows
@@ -86,21 +79,12 @@ impl Refusal {
 }
 
 /// Brings the request into the form handlers are promised, or says why not.
-pub(super) fn screen<B: Body>(
-    request: &mut Request<B>,
-    limits: &HttpLimits,
-) -> Result<(), Refusal> {
+pub(super) fn screen<B: Body>(request: &mut Request<B>, limits: &HttpLimits) -> Result<(), Refusal> {
     if request.headers().len() > limits.max_headers {
-        return Err(Refusal {
-            status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            detail: "too many header fields",
-        });
+        return Err(Refusal { status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail: "too many header fields" });
     }
     if *request.method() == Method::CONNECT {
-        return Err(Refusal {
-            status: StatusCode::NOT_IMPLEMENTED,
-            detail: "this server is not a proxy",
-        });
+        return Err(Refusal { status: StatusCode::NOT_IMPLEMENTED, detail: "this server is not a proxy" });
     }
     if request.version() == Version::HTTP_2 {
         screen_authority(request)?;
@@ -128,9 +112,7 @@ fn single_host<B>(request: &Request<B>) -> Result<Option<&HeaderValue>, Refusal>
         return Err(Refusal::bad("more than one Host field"));
     }
     if host.is_some_and(|host| !is_authority(host.as_bytes())) {
-        return Err(Refusal::bad(
-            "the Host field is not a host with an optional port",
-        ));
+        return Err(Refusal::bad("the Host field is not a host with an optional port"));
     }
     Ok(host)
 }
@@ -148,9 +130,7 @@ fn screen_transfer_encoding<B>(request: &Request<B>) -> Result<(), Refusal> {
         return Ok(());
     };
     if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-        return Err(Refusal::bad(
-            "the only transfer coding taken is chunked, once",
-        ));
+        return Err(Refusal::bad("the only transfer coding taken is chunked, once"));
     }
     Ok(())
 }
@@ -160,9 +140,7 @@ fn reduce_target<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     const BAD: Refusal = Refusal::bad("the request target is not a usable http URL");
     let uri = request.uri();
     let host = match (uri.scheme_str(), uri.authority()) {
-        (Some("http" | "https"), Some(authority))
-            if is_authority(authority.as_str().as_bytes()) =>
-        {
+        (Some("http" | "https"), Some(authority)) if is_authority(authority.as_str().as_bytes()) => {
             HeaderValue::from_str(authority.as_str()).map_err(|_| BAD)?
         }
         _ => return Err(BAD),
@@ -184,12 +162,10 @@ fn screen_authority<B>(request: &Request<B>) -> Result<(), Refusal> {
     let authority = request.uri().authority().map(Authority::as_str);
     match (authority, host) {
         (None, None) => Err(Refusal::bad("neither :authority nor a Host field")),
-        (Some(authority), _) if !is_authority(authority.as_bytes()) => Err(Refusal::bad(
-            ":authority is not a host with an optional port",
-        )),
-        (Some(authority), Some(host))
-            if !authority.as_bytes().eq_ignore_ascii_case(host.as_bytes()) =>
-        {
+        (Some(authority), _) if !is_authority(authority.as_bytes()) => {
+            Err(Refusal::bad(":authority is not a host with an optional port"))
+        }
+        (Some(authority), Some(host)) if !authority.as_bytes().eq_ignore_ascii_case(host.as_bytes()) => {
             Err(Refusal::bad("the Host field contradicts :authority"))
         }
         _ => Ok(()),
@@ -199,42 +175,44 @@ fn screen_authority<B>(request: &Request<B>) -> Result<(), Refusal> {
 /// Whether this is `uri-host [":" port]` of RFC 9110 7.2 with a host that is not empty. No user
 /// information, no zone, no IPvFuture.
 pub(super) fn is_authority(text: &[u8]) -> bool {
-    let Ok(text) = str::from_utf8(text) else {
-        return false;
-    };
-    let (host_is_good, rest) = if let Some(literal) = text.strip_prefix('[') {
-        let Some((address, rest)) = literal.split_once(']') else {
+    let (host_is_good, rest) = if let Some(literal) = text.strip_prefix(b"[") {
+        let Some(end) = literal.iter().position(|byte| *byte == b']') else {
             return false;
         };
-        (address.parse::<Ipv6Addr>().is_ok(), rest)
+        let (address, rest) = literal.split_at(end);
+        let address = str::from_utf8(address).ok().and_then(|text| text.parse::<Ipv6Addr>().ok());
+        (address.is_some(), rest.get(1..).unwrap_or_default())
     } else {
-        let (host, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
-        (is_reg_name(host), rest)
+        // A colon is no part of a name, so the name ends there.
+        let end = text.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(text.len());
+        let (host, rest) = text.split_at(end);
+        (!host.is_empty() && escapes_are_good(host), rest)
     };
-    let port_is_good = match rest.strip_prefix(':') {
-        // RFC 3986 3.2.3 allows a colon without a port.
-        Some("") => true,
-        Some(port) => port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok(),
-        None => rest.is_empty(),
-    };
-    host_is_good && port_is_good
+    host_is_good
+        && match rest.split_first() {
+            None => true,
+            Some((b':', port)) => is_port(port),
+            Some(_) => false,
+        }
 }
 
-/// RFC 3986 3.2.2, not empty; IPv4 addresses are among these.
-fn is_reg_name(host: &str) -> bool {
-    let mut bytes = host.bytes();
-    while let Some(byte) = bytes.next() {
-        let good = match byte {
-            b'%' => [bytes.next(), bytes.next()]
-                .iter()
-                .all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit())),
-            b'-' | b'.' | b'_' | b'~' => true,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => true,
-            _ => byte.is_ascii_alphanumeric(),
-        };
-        if !good {
-            return false;
-        }
-    }
-    !host.is_empty()
+/// RFC 3986 3.2.2; IPv4 addresses are made of these too.
+fn is_name_byte(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'%'
+            | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+    )
+}
+
+fn escapes_are_good(host: &[u8]) -> bool {
+    let mut parts = host.split(|byte| *byte == b'%');
+    parts.next();
+    parts.all(|part| part.get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
+}
+
+/// RFC 3986 3.2.3 allows a colon without a port.
+fn is_port(port: &[u8]) -> bool {
+    port.iter().all(u8::is_ascii_digit)
+        && (port.is_empty() || str::from_utf8(port).is_ok_and(|port| port.parse::<u16>().is_ok()))
 }

@@ -26,10 +26,7 @@ const MAX_PATH: usize = 107;
 /// A socket that accepts.
 pub(super) enum Socket {
     Tcp(TcpListener),
-    Unix {
-        listener: UnixListener,
-        file: SocketFile,
-    },
+    Unix { listener: UnixListener, file: SocketFile },
 }
 
 /// Who connected.
@@ -42,10 +39,9 @@ pub(super) struct Peer {
 impl Socket {
     pub(super) async fn open(bind: &Bind) -> Result<Self, ListenError> {
         match bind {
-            Bind::Tcp(address) => open_tcp(*address).map_err(|source| ListenError::Bind {
-                address: address.to_string(),
-                source,
-            }),
+            Bind::Tcp(address) => {
+                open_tcp(*address).map_err(|source| ListenError::Bind { address: address.to_string(), source })
+            }
             Bind::Unix { path, mode } => open_unix(path, *mode).await,
         }
     }
@@ -69,10 +65,7 @@ impl Socket {
             }
             Socket::Unix { listener, file } => {
                 let (stream, _) = listener.accept().await?;
-                let peer = Peer {
-                    address: Arc::clone(&file.peers),
-                    is_loopback: true,
-                };
+                let peer = Peer { address: Arc::clone(&file.peers), is_loopback: true };
                 Ok((Transport::Unix(stream), peer))
             }
         }
@@ -82,18 +75,11 @@ impl Socket {
 /// An IPv4 client of an IPv6 socket is named by its IPv4 address.
 fn tcp_peer(address: SocketAddr) -> Peer {
     let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-    Peer {
-        address: address.to_string().into(),
-        is_loopback: address.ip().is_loopback(),
-    }
+    Peer { address: address.to_string().into(), is_loopback: address.ip().is_loopback() }
 }
 
 fn open_tcp(address: SocketAddr) -> io::Result<Socket> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     // Accepted sockets inherit these. A request may be parked for hours without a byte; probes
     // find out that its client's machine has gone.
@@ -108,10 +94,7 @@ fn open_tcp(address: SocketAddr) -> io::Result<Socket> {
 async fn open_unix(path: &Path, mode: Option<u32>) -> Result<Socket, ListenError> {
     let length = path.as_os_str().as_bytes().len();
     if length > MAX_PATH {
-        return Err(ListenError::PathTooLong {
-            path: path.to_owned(),
-            length,
-        });
+        return Err(ListenError::PathTooLong { path: path.to_owned(), length });
     }
     clear_stale(path).await?;
     let open = || -> io::Result<Socket> {
@@ -122,15 +105,9 @@ async fn open_unix(path: &Path, mode: Option<u32>) -> Result<Socket, ListenError
             fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
         }
         let file = SocketFile::of(path)?;
-        Ok(Socket::Unix {
-            listener: socket.listen(BACKLOG)?,
-            file,
-        })
+        Ok(Socket::Unix { listener: socket.listen(BACKLOG)?, file })
     };
-    open().map_err(|source| ListenError::Bind {
-        address: path.display().to_string(),
-        source,
-    })
+    open().map_err(|source| ListenError::Bind { address: path.display().to_string(), source })
 }
 
 /// Removes a socket left behind by a process that did not stop in order.
@@ -139,20 +116,14 @@ async fn clear_stale(path: &Path) -> Result<(), ListenError> {
         return Ok(()); // Nothing there, or `bind` will say what is wrong.
     };
     if !metadata.file_type().is_socket() {
-        return Err(ListenError::NotASocket {
-            path: path.to_owned(),
-        });
+        return Err(ListenError::NotASocket { path: path.to_owned() });
     }
     match UnixStream::connect(path).await {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)
-            .map_err(|source| ListenError::Bind {
-                address: path.display().to_string(),
-                source,
-            }),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(|source| ListenError::Bind { address: path.display().to_string(), source })
+        }
         // Connected, or its backlog is full, or we may not: somebody's.
-        _ => Err(ListenError::InUse {
-            path: path.to_owned(),
-        }),
+        _ => Err(ListenError::InUse { path: path.to_owned() }),
     }
 }
 
@@ -168,21 +139,14 @@ pub(super) struct SocketFile {
 impl SocketFile {
     fn of(path: &Path) -> io::Result<Self> {
         let metadata = fs::symlink_metadata(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            peers: "unix".into(),
-        })
+        Ok(Self { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino(), peers: "unix".into() })
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // A successor may have put its own socket there.
-        if fs::symlink_metadata(&self.path)
-            .is_ok_and(|now| now.dev() == self.device && now.ino() == self.inode)
-        {
+        if fs::symlink_metadata(&self.path).is_ok_and(|now| now.dev() == self.device && now.ino() == self.inode) {
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -14,9 +14,7 @@ pub(super) struct LazyTimer(Option<Pin<Box<Sleep>>>);
 impl LazyTimer {
     /// Ready once `deadline` has passed. The task may also be woken earlier, for nothing.
     pub(super) fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self
-            .0
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
         }

@@ -61,17 +61,8 @@ impl Tls {
         let (stamps, settled) = look(&config);
         let contents = Contents::read(&config)?;
         let current = ArcSwap::from_pointee(contents.build(&config)?);
-        let seen = Seen {
-            stamps,
-            settled,
-            digest: Some(contents.digest()),
-        };
-        Ok(Self {
-            config,
-            listener,
-            current,
-            seen: Mutex::new(seen),
-        })
+        let seen = Seen { stamps, settled, digest: Some(contents.digest()) };
+        Ok(Self { config, listener, current, seen: Mutex::new(seen) })
     }
 
     /// What the next handshake uses: the files as they are now, or as they last were good.
@@ -110,9 +101,7 @@ impl Tls {
 }
 
 fn files(config: &TlsConfig) -> impl Iterator<Item = &PathBuf> {
-    [&config.cert, &config.key]
-        .into_iter()
-        .chain(&config.client_ca)
+    [&config.cert, &config.key].into_iter().chain(&config.client_ca)
 }
 
 fn look(config: &TlsConfig) -> (Vec<Option<Stamp>>, bool) {
@@ -150,11 +139,7 @@ impl Contents {
             Some(path) => Some((path.clone(), read(path)?)),
             None => None,
         };
-        Ok(Self {
-            cert: read(&config.cert)?,
-            key: read(&config.key)?,
-            client_ca,
-        })
+        Ok(Self { cert: read(&config.cert)?, key: read(&config.key)?, client_ca })
     }
 
     fn digest(&self) -> [u8; 32] {
@@ -170,21 +155,15 @@ impl Contents {
 
     fn build(&self, config: &TlsConfig) -> Result<ServerConfig, ListenError> {
         let certificates = certificates(&config.cert, &self.cert)?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| ListenError::NoKey {
-            path: config.key.clone(),
-            reason: pem_reason(&error),
-        })?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key)
+            .map_err(|error| ListenError::NoKey { path: config.key.clone(), reason: pem_reason(&error) })?;
         // Named here, so that no process-wide default is needed or obeyed.
         let crypto = Arc::new(provider::default_provider());
         let versions: &[_] = match config.min_version {
             TlsVersion::V1_2 => &[&TLS13, &TLS12],
             TlsVersion::V1_3 => &[&TLS13],
         };
-        let pair = |source| ListenError::Pair {
-            cert: config.cert.clone(),
-            key: config.key.clone(),
-            source,
-        };
+        let pair = |source| ListenError::Pair { cert: config.cert.clone(), key: config.key.clone(), source };
         let verifier = self.verifier(config, &crypto)?;
         let mut server = ServerConfig::builder_with_provider(crypto)
             .with_protocol_versions(versions)
@@ -206,15 +185,10 @@ impl Contents {
             ClientAuth::OptionalAny => Arc::new(AnyIssuer(Arc::clone(crypto))),
             ClientAuth::Required => {
                 let (path, pem) = self.client_ca.as_ref().ok_or(ListenError::NoClientCa)?;
-                let bad = |reason| ListenError::ClientCa {
-                    path: path.clone(),
-                    reason,
-                };
+                let bad = |reason| ListenError::ClientCa { path: path.clone(), reason };
                 let mut roots = RootCertStore::empty();
                 for certificate in certificates(path, pem)? {
-                    roots
-                        .add(certificate)
-                        .map_err(|error| bad(error.to_string()))?;
+                    roots.add(certificate).map_err(|error| bad(error.to_string()))?;
                 }
                 WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(crypto))
                     .build()
@@ -225,26 +199,16 @@ impl Contents {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ListenError> {
-    fs::read(path).map_err(|source| ListenError::File {
-        path: path.to_owned(),
-        source,
-    })
+    fs::read(path).map_err(|source| ListenError::File { path: path.to_owned(), source })
 }
 
 fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ListenError> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| {
-            let source = io::Error::new(io::ErrorKind::InvalidData, pem_reason(&error));
-            ListenError::File {
-                path: path.to_owned(),
-                source,
-            }
-        })?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|error| {
+        let source = io::Error::new(io::ErrorKind::InvalidData, pem_reason(&error));
+        ListenError::File { path: path.to_owned(), source }
+    })?;
     if certificates.is_empty() {
-        return Err(ListenError::NoCertificate {
-            path: path.to_owned(),
-        });
+        return Err(ListenError::NoCertificate { path: path.to_owned() });
     }
     Ok(certificates)
 }

@@ -76,9 +76,7 @@ pub(super) async fn drive<P: Protocol>(connection: &mut P, live: &Live, mut watc
                 return Poll::Ready(End::Closed);
             }
             // A head that has begun is still taken; its answer then says `Connection: close`.
-            if !watch.ending
-                && Pin::new(&mut draining).poll(cx).is_ready()
-                && phase::<P>(&live.activity) != Phase::Head
+            if !watch.ending && Pin::new(&mut draining).poll(cx).is_ready() && phase::<P>(&live.activity) != Phase::Head
             {
                 watch.ending = true;
                 connection.finish();
@@ -136,13 +134,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(phase: Phase, since: Instant) -> Self {
-        Self {
-            phase,
-            since,
-            begun: 0,
-            ending: false,
-            timer: LazyTimer::default(),
-        }
+        Self { phase, since, begun: 0, ending: false, timer: LazyTimer::default() }
     }
 
     /// Ready with the phase that lasted too long: `Head` or `Idle`.

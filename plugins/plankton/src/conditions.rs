@@ -37,9 +37,7 @@ impl Current {
             || list.split(',').any(|tag| {
                 let tag = tag.trim();
                 let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
-                self.tags
-                    .iter()
-                    .any(|known| known.eq_ignore_ascii_case(tag))
+                self.tags.iter().any(|known| known.eq_ignore_ascii_case(tag))
             })
     }
 }
@@ -68,11 +66,7 @@ pub fn before_write(headers: &Headers, current: Option<&Current>) -> Result<(), 
 /// ignored.
 pub fn before_read(headers: &Headers, current: &Current) -> Result<(), Fault> {
     let modified = current.modified.seconds();
-    let date = |name| {
-        headers
-            .plain(name)
-            .map(|text| text.and_then(crate::time::parse_http))
-    };
+    let date = |name| headers.plain(name).map(|text| text.and_then(crate::time::parse_http));
     if let Some(list) = headers.plain("if-match")?
         && !current.matches(list)
     {
@@ -81,15 +75,10 @@ pub fn before_read(headers: &Headers, current: &Current) -> Result<(), Fault> {
     if date("if-unmodified-since")?.is_some_and(|since| modified > since) {
         return Err(precondition("Resource has been modified"));
     }
-    if headers
-        .plain("if-none-match")?
-        .is_some_and(|list| current.matches(list))
+    if headers.plain("if-none-match")?.is_some_and(|list| current.matches(list))
         || date("if-modified-since")?.is_some_and(|since| modified <= since)
     {
-        return Err(Fault::new(
-            Kind::NotModified,
-            "Resource has not been modified",
-        ));
+        return Err(Fault::new(Kind::NotModified, "Resource has not been modified"));
     }
     Ok(())
 }
@@ -109,22 +98,16 @@ pub struct Stretch {
 
 /// The ranges asked for, as far as they count: none if there is no `Range`, it is malformed, or
 /// `If-Range` names another state. A range outside the object is a 416.
-pub fn ranges(
-    headers: &Headers,
-    size: u64,
-    current: &Current,
-) -> Result<Option<Vec<Stretch>>, Fault> {
+pub fn ranges(headers: &Headers, size: u64, current: &Current) -> Result<Option<Vec<Stretch>>, Fault> {
     let Some(parsed) = headers.plain("range")?.and_then(parse_ranges) else {
         return Ok(None);
     };
     let mut stretches = Vec::with_capacity(parsed.len());
     for (first, last) in parsed {
-        stretches.push(stretch(first, last, size).ok_or_else(|| {
-            Fault::new(
-                Kind::RangeNotSatisfiable,
-                "Requested range exceeds object limits",
-            )
-        })?);
+        stretches.push(
+            stretch(first, last, size)
+                .ok_or_else(|| Fault::new(Kind::RangeNotSatisfiable, "Requested range exceeds object limits"))?,
+        );
     }
     let unchanged = match headers.plain("if-range")? {
         None => true,
@@ -181,11 +164,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn current() -> Current {
-        Current::new(
-            Some("0cc175b9c0f1b6a831c399e269772661"),
-            &crate::merkle::EMPTY,
-            Moment(1_362_141_000_000_001),
-        )
+        Current::new(Some("0cc175b9c0f1b6a831c399e269772661"), &crate::merkle::EMPTY, Moment(1_362_141_000_000_001))
     }
 
     fn headers(fields: &[(&str, &str)]) -> Headers {
@@ -203,10 +182,7 @@ mod tests {
         assert_eq!(asked("bytes=0-3", 10), Ok(Some(vec![(0, 4)])));
         assert_eq!(asked("bytes=4-", 10), Ok(Some(vec![(4, 6)])));
         assert_eq!(asked("bytes=-3", 10), Ok(Some(vec![(7, 3)])));
-        assert_eq!(
-            asked("bytes=0-0, 9-9", 10),
-            Ok(Some(vec![(0, 1), (9, 1)]))
-        );
+        assert_eq!(asked("bytes=0-0, 9-9", 10), Ok(Some(vec![(0, 1), (9, 1)])));
     }
 
     #[test]

@@ -88,11 +88,7 @@ pub struct Fault {
 impl Fault {
     /// A fault of this kind with this message.
     pub fn new(kind: Kind, message: impl Into<String>) -> Fault {
-        Fault {
-            kind,
-            message: message.into(),
-            details: String::new(),
-        }
+        Fault { kind, message: message.into(), details: String::new() }
     }
 
     /// 400 with a reason.
@@ -112,11 +108,7 @@ impl Fault {
 
     /// 401 for a token that was refused; the provider's reason goes into `details`.
     pub fn token_refused(reason: impl Into<String>) -> Fault {
-        Fault {
-            kind: Kind::TokenRefused,
-            message: "UNAUTHORIZED".to_owned(),
-            details: reason.into(),
-        }
+        Fault { kind: Kind::TokenRefused, message: "UNAUTHORIZED".to_owned(), details: reason.into() }
     }
 
     /// The status code.
@@ -127,8 +119,7 @@ impl Fault {
     /// `{"name": {"code": …, "message": …, "details": …}}`.
     pub fn json(&self) -> String {
         let (code, name) = self.kind.status();
-        json!({ name: { "code": code, "message": self.message, "details": self.details } })
-            .to_string()
+        json!({ name: { "code": code, "message": self.message, "details": self.details } }).to_string()
     }
 
     /// The same as XML, for `?format=xml` and `Accept: application/xml`.
@@ -183,10 +174,6 @@ mod tests {
 
     #[test]
     fn xml_escapes_what_the_caller_wrote() {
-        assert!(
-            Fault::bad_request("<a & \"b\"\u{1}>")
-                .xml()
-                .contains("&lt;a &amp; &quot;b&quot;?&gt;")
-        );
+        assert!(Fault::bad_request("<a & \"b\"\u{1}>").xml().contains("&lt;a &amp; &quot;b&quot;?&gt;"));
     }
 }

@@ -10,21 +10,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_
 use crate::faults::Fault;
 
 /// What the image registry leaves unescaped in names, values and locations.
-const IMAGE_VALUE: AsciiSet = NON_ALPHANUMERIC
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'-')
-    .remove(b'/');
+const IMAGE_VALUE: AsciiSet = NON_ALPHANUMERIC.remove(b'_').remove(b'.').remove(b'-').remove(b'/');
 
 /// What the object store leaves unescaped in header values.
-const OBJECT_VALUE: AsciiSet = IMAGE_VALUE
-    .remove(b'=')
-    .remove(b',')
-    .remove(b':')
-    .remove(b'@')
-    .remove(b';')
-    .remove(b' ')
-    .remove(b'"');
+const OBJECT_VALUE: AsciiSet =
+    IMAGE_VALUE.remove(b'=').remove(b',').remove(b':').remove(b'@').remove(b';').remove(b' ').remove(b'"');
 
 /// What stays in one part of a URL path: as [`IMAGE_VALUE`] without the slash.
 const PATH_PART: AsciiSet = IMAGE_VALUE.add(b'/');
@@ -39,7 +29,13 @@ pub fn encode_object(text: &str) -> String {
     utf8_percent_encode(text, &OBJECT_VALUE).to_string()
 }
 
-/// Encode one segment of a path (`/` does not stay).
+/// Encode for `Content-Type`: as [`encode_object`], but `+` stays, so that `image/svg+xml` is one.
+pub fn encode_content_type(text: &str) -> String {
+    const SET: AsciiSet = OBJECT_VALUE.remove(b'+');
+    utf8_percent_encode(text, &SET).to_string()
+}
+
+/// Encode one segment of a path, or a metadata name in a header (`/` does not stay).
 pub fn encode_part(text: &str) -> String {
     utf8_percent_encode(text, &PATH_PART).to_string()
 }
@@ -77,10 +73,7 @@ impl Headers {
 
     /// The value as sent.
     pub fn raw(&self, name: &str) -> Option<&[u8]> {
-        let at = self
-            .fields
-            .binary_search_by(|(known, _)| known.as_str().cmp(name))
-            .ok()?;
+        let at = self.fields.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
         self.fields.get(at).map(|(_, value)| value.as_slice())
     }
 
@@ -93,8 +86,7 @@ impl Headers {
     pub fn plain(&self, name: &str) -> Result<Option<&str>, Fault> {
         self.raw(name)
             .map(|raw| {
-                std::str::from_utf8(raw)
-                    .map_err(|_| Fault::bad_request("Could not decode request as UTF-8 string"))
+                std::str::from_utf8(raw).map_err(|_| Fault::bad_request("Could not decode request as UTF-8 string"))
             })
             .transpose()
     }
@@ -107,9 +99,7 @@ impl Headers {
     /// Every field whose folded name starts with `prefix`: the decoded rest of the name, and the
     /// decoded value.
     pub fn prefixed(&self, prefix: &str) -> Result<Vec<(String, String)>, Fault> {
-        let start = self
-            .fields
-            .partition_point(|(name, _)| name.as_str() < prefix);
+        let start = self.fields.partition_point(|(name, _)| name.as_str() < prefix);
         let mut found = Vec::new();
         for (name, value) in self.fields.iter().skip(start) {
             let Some(rest) = name.strip_prefix(prefix) else {
@@ -156,9 +146,7 @@ impl Query {
     pub fn parse(raw: Option<&str>) -> Query {
         let decoded = |text: &str| {
             let blanks = text.replace('+', " ");
-            percent_decode(blanks.as_bytes())
-                .decode_utf8_lossy()
-                .into_owned()
+            percent_decode(blanks.as_bytes()).decode_utf8_lossy().into_owned()
         };
         let pairs = raw
             .unwrap_or_default()
@@ -174,11 +162,7 @@ impl Query {
 
     /// The last value of a parameter, as the original's query dictionaries give it.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.pairs
-            .iter()
-            .rev()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.pairs.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether the parameter is there, with or without a value.
@@ -193,20 +177,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn headers(fields: &[(&str, &str)]) -> Headers {
-        Headers::fold(
-            fields
-                .iter()
-                .map(|(name, value)| (*name, value.as_bytes())),
-        )
+        Headers::fold(fields.iter().map(|(name, value)| (*name, value.as_bytes())))
     }
 
     #[test]
     fn dash_underscore_and_case_are_one_name() {
         let h = headers(&[("X-Image-Meta-Container_format", "ovf")]);
-        assert_eq!(
-            h.plain("x-image-meta-container-format").unwrap(),
-            Some("ovf")
-        );
+        assert_eq!(h.plain("x-image-meta-container-format").unwrap(), Some("ovf"));
     }
 
     #[test]
@@ -218,10 +195,7 @@ mod tests {
     #[test]
     fn names_after_a_prefix_and_values_are_decoded() {
         let h = headers(&[("X-Object-Meta-caf%C3%A9", "%E2%98%82"), ("x-object", "")]);
-        assert_eq!(
-            h.prefixed("x-object-meta-").unwrap(),
-            vec![("café".to_owned(), "☂".to_owned())]
-        );
+        assert_eq!(h.prefixed("x-object-meta-").unwrap(), vec![("café".to_owned(), "☂".to_owned())]);
     }
 
     #[test]
@@ -237,6 +211,7 @@ mod tests {
         assert_eq!(encode_object("read=a,b; w \"@:/"), "read=a,b; w \"@:/");
         assert_eq!(encode_object("*~"), "%2A%7E");
         assert_eq!(encode_part("a/b"), "a%2Fb");
+        assert_eq!(encode_content_type("image/svg+xml\n"), "image/svg+xml%0A");
     }
 
     #[test]

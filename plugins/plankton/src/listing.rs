@@ -46,11 +46,7 @@ impl Selection {
         let given = |name| query.get(name).filter(|value| !value.is_empty());
         let (prefix, delimiter, virtual_rows) = match given("path") {
             Some(path) => (path, Some("/"), false),
-            None => (
-                given("prefix").unwrap_or_default(),
-                given("delimiter"),
-                true,
-            ),
+            None => (given("prefix").unwrap_or_default(), given("delimiter"), true),
         };
         let mut prefix = prefix.to_owned();
         if let Some(delimiter) = delimiter
@@ -177,11 +173,7 @@ mod tests {
     }
 
     fn source<S: AsRef<str>>(names: &[S]) -> Fixed {
-        Fixed {
-            names: names.iter().map(|n| n.as_ref().to_owned()).collect(),
-            from: String::new(),
-            read: 0,
-        }
+        Fixed { names: names.iter().map(|n| n.as_ref().to_owned()).collect(), from: String::new(), read: 0 }
     }
 
     fn listed<S: AsRef<str>>(names: &[S], query: &str) -> (Vec<String>, usize) {
@@ -199,10 +191,7 @@ mod tests {
 
     #[test]
     fn a_delimiter_folds_names_into_directories() {
-        assert_eq!(
-            listed(&TREE, "delimiter=/").0,
-            ["a", "b/", "<b/>", "b0", "<d/>", "é"]
-        );
+        assert_eq!(listed(&TREE, "delimiter=/").0, ["a", "b/", "<b/>", "b0", "<d/>", "é"]);
     }
 
     #[test]

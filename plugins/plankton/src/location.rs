@@ -30,20 +30,12 @@ impl Location {
             ));
         }
         let mut parts = text.splitn(5, '/');
-        match (
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-        ) {
-            (Some("pithos:"), Some(_), Some(account), Some(container), Some(object)) => {
-                Ok(Location {
-                    account: decode(account.as_bytes())?,
-                    container: decode(container.as_bytes())?,
-                    object: decode(object.as_bytes())?,
-                })
-            }
+        match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some("pithos:"), Some(_), Some(account), Some(container), Some(object)) => Ok(Location {
+                account: decode(account.as_bytes())?,
+                container: decode(container.as_bytes())?,
+                object: decode(object.as_bytes())?,
+            }),
             _ => Err(Fault::bad_request(format!("Invalid location '{text}'"))),
         }
     }

@@ -112,10 +112,7 @@ impl Block {
     pub const PACKED: usize = 36;
 
     /// A block of NULs: nothing is kept of it.
-    pub const ZEROS: Block = Block {
-        hash: EMPTY,
-        kept: 0,
-    };
+    pub const ZEROS: Block = Block { hash: EMPTY, kept: 0 };
 
     /// Append the packed form: hash, then the count big-endian.
     pub fn pack(&self, out: &mut Vec<u8>) {
@@ -126,10 +123,7 @@ impl Block {
     /// The inverse of [`Block::pack`].
     pub fn unpack(packed: &[u8]) -> Option<Block> {
         let (hash, kept) = packed.split_at_checked(32)?;
-        Some(Block {
-            hash: hash.try_into().ok()?,
-            kept: u32::from_be_bytes(kept.try_into().ok()?),
-        })
+        Some(Block { hash: hash.try_into().ok()?, kept: u32::from_be_bytes(kept.try_into().ok()?) })
     }
 }
 
@@ -144,12 +138,7 @@ impl<'de> Deserialize<'de> for Block {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Block, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.split_once(':')
-            .and_then(|(hash, kept)| {
-                Some(Block {
-                    hash: unhex(hash)?,
-                    kept: kept.parse().ok()?,
-                })
-            })
+            .and_then(|(hash, kept)| Some(Block { hash: unhex(hash)?, kept: kept.parse().ok()? }))
             .ok_or_else(|| serde::de::Error::custom("a block is hash:kept"))
     }
 }
@@ -173,11 +162,7 @@ impl Object {
 }
 
 /// The fields besides the type that say how bytes are to be taken, by folded header name.
-pub const PRESENTATION: [&str; 3] = [
-    "content-encoding",
-    "content-disposition",
-    "x-object-manifest",
-];
+pub const PRESENTATION: [&str; 3] = ["content-encoding", "content-disposition", "x-object-manifest"];
 
 /// The presentation fields a request gives, an empty value included.
 pub fn presentation(headers: &Headers) -> Result<Vec<(String, String)>, Fault> {
@@ -258,18 +243,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn given(name: &str, value: &str) -> Result<Vec<(String, String)>, Fault> {
-        metadata(
-            &Headers::fold([(name, value.as_bytes())]),
-            "x-object-meta-",
-        )
+        metadata(&Headers::fold([(name, value.as_bytes())]), "x-object-meta-")
     }
 
     #[test]
     fn names_are_normal_and_limits_count_characters() {
-        assert_eq!(
-            given("X-Object-Meta-TRASH_can", "1").unwrap(),
-            [("Trash-Can".to_owned(), "1".to_owned())]
-        );
+        assert_eq!(given("X-Object-Meta-TRASH_can", "1").unwrap(), [("Trash-Can".to_owned(), "1".to_owned())]);
         let name = |n: usize| format!("x-object-meta-{}", "a".repeat(n));
         assert!(given(&name(114), "1").is_ok());
         assert!(given(&name(115), "1").is_err());
@@ -280,10 +259,7 @@ mod tests {
     #[test]
     fn an_empty_value_deletes() {
         let mut meta = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
-        overlay(
-            &mut meta,
-            vec![("A".into(), String::new()), ("B".into(), "2".into())],
-        );
+        overlay(&mut meta, vec![("A".into(), String::new()), ("B".into(), "2".into())]);
         assert_eq!(meta, BTreeMap::from([("B".to_owned(), "2".to_owned())]));
     }
 
@@ -298,10 +274,7 @@ mod tests {
 
     #[test]
     fn blocks_are_counted_by_size() {
-        assert_eq!(
-            [0, 1, BLOCK_SIZE, BLOCK_SIZE + 1].map(block_count),
-            [1, 1, 1, 2]
-        );
+        assert_eq!([0, 1, BLOCK_SIZE, BLOCK_SIZE + 1].map(block_count), [1, 1, 1, 2]);
     }
 
     proptest! {

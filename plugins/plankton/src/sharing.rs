@@ -50,19 +50,11 @@ impl Permissions {
             } else if let Some(list) = part.strip_prefix("write=") {
                 (&mut permissions.write, list)
             } else {
-                return Err(Fault::bad_request(
-                    "Bad X-Object-Sharing header value: missing prefix",
-                ));
+                return Err(Fault::bad_request("Bad X-Object-Sharing header value: missing prefix"));
             };
-            *set = list
-                .split(',')
-                .filter(|name| !name.is_empty())
-                .map(principal)
-                .collect();
+            *set = list.split(',').filter(|name| !name.is_empty()).map(principal).collect();
             if set.is_empty() {
-                return Err(Fault::bad_request(
-                    "Bad X-Object-Sharing header value: invalid length",
-                ));
+                return Err(Fault::bad_request("Bad X-Object-Sharing header value: invalid length"));
             }
             if set.contains(EVERYONE) {
                 *set = BTreeSet::from([EVERYONE.to_owned()]);
@@ -85,28 +77,17 @@ impl Permissions {
 
     /// Who may read, without `*`: what the image registry calls members.
     pub fn members(&self) -> impl Iterator<Item = &str> {
-        self.read
-            .iter()
-            .map(String::as_str)
-            .filter(|name| *name != EVERYONE)
+        self.read.iter().map(String::as_str).filter(|name| *name != EVERYONE)
     }
 
     /// Every name in either set, once.
     pub fn principals(&self) -> BTreeSet<&str> {
-        self.read
-            .iter()
-            .chain(&self.write)
-            .map(String::as_str)
-            .collect()
+        self.read.iter().chain(&self.write).map(String::as_str).collect()
     }
 
     /// What a user who is not the owner may do. `in_group` says whether the user belongs to an
     /// `owner:group`; it is asked only for groups that would make a difference.
-    pub fn access<E>(
-        &self,
-        user: &str,
-        mut in_group: impl FnMut(&str) -> Result<bool, E>,
-    ) -> Result<Access, E> {
+    pub fn access<E>(&self, user: &str, mut in_group: impl FnMut(&str) -> Result<bool, E>) -> Result<Access, E> {
         for (set, access) in [(&self.write, Access::Write), (&self.read, Access::Read)] {
             if set.contains(EVERYONE) || set.contains(user) {
                 return Ok(access);
@@ -143,11 +124,7 @@ pub fn principal(name: &str) -> String {
         Some((user, group)) => (user, Some(group)),
         None => (name, None),
     };
-    let user = if is_uuid(user) {
-        user.to_ascii_lowercase()
-    } else {
-        user.to_owned()
-    };
+    let user = if is_uuid(user) { user.to_ascii_lowercase() } else { user.to_owned() };
     match group {
         Some(group) => format!("{user}:{group}"),
         None => user,
@@ -156,15 +133,8 @@ pub fn principal(name: &str) -> String {
 
 /// Whether the text has the 8-4-4-4-12 form of a uuid.
 pub fn is_uuid(text: &str) -> bool {
-    let mut lengths = text.split('-').map(|part| {
-        part.bytes()
-            .all(|b| b.is_ascii_hexdigit())
-            .then_some(part.len())
-    });
-    [8, 4, 4, 4, 12]
-        .iter()
-        .all(|length| lengths.next() == Some(Some(*length)))
-        && lengths.next().is_none()
+    let mut lengths = text.split('-').map(|part| part.bytes().all(|b| b.is_ascii_hexdigit()).then_some(part.len()));
+    [8, 4, 4, 4, 12].iter().all(|length| lengths.next() == Some(Some(*length))) && lengths.next().is_none()
 }
 
 /// Whether an object of this content type passes its permissions down to the names below it.
@@ -198,41 +168,24 @@ mod tests {
     const U1: &str = "9a2e10a2-3d2c-4fd4-8bd9-0d9a4b1f7a01";
 
     fn allowed(header: &str, user: &str) -> Access {
-        Permissions::parse(header)
-            .unwrap()
-            .access::<()>(user, |_| Ok(false))
-            .unwrap()
+        Permissions::parse(header).unwrap().access::<()>(user, |_| Ok(false)).unwrap()
     }
 
     #[test]
     fn blanks_are_ignored_and_uuids_lower_cased() {
-        let permissions =
-            Permissions::parse(&format!(" read = {}, u2 ; write=u3 ", U1.to_uppercase())).unwrap();
+        let permissions = Permissions::parse(&format!(" read = {}, u2 ; write=u3 ", U1.to_uppercase())).unwrap();
         assert_eq!(permissions.to_string(), format!("read={U1},u2; write=u3"));
     }
 
     #[test]
     fn everyone_swallows_the_rest_of_its_list() {
-        assert_eq!(
-            Permissions::parse("read=u1,*;write=u2")
-                .unwrap()
-                .to_string(),
-            "read=*; write=u2"
-        );
+        assert_eq!(Permissions::parse("read=u1,*;write=u2").unwrap().to_string(), "read=*; write=u2");
     }
 
     #[test]
     fn who_is_in_both_lists_is_kept_in_write_only() {
-        assert_eq!(
-            Permissions::parse("read=u1,u2;write=u1")
-                .unwrap()
-                .to_string(),
-            "read=u2; write=u1"
-        );
-        assert_eq!(
-            Permissions::parse("read=u1;write=u1").unwrap().to_string(),
-            "write=u1"
-        );
+        assert_eq!(Permissions::parse("read=u1,u2;write=u1").unwrap().to_string(), "read=u2; write=u1");
+        assert_eq!(Permissions::parse("read=u1;write=u1").unwrap().to_string(), "write=u1");
     }
 
     #[test]
@@ -250,20 +203,12 @@ mod tests {
         assert_eq!(allowed("read=u1", "u9"), Access::None);
         assert_eq!(allowed("read=*", "u9"), Access::Read);
         let group = Permissions::parse("read=owner:friends").unwrap();
-        assert_eq!(
-            group
-                .access::<()>("u9", |name| Ok(name == "owner:friends"))
-                .unwrap(),
-            Access::Read
-        );
+        assert_eq!(group.access::<()>("u9", |name| Ok(name == "owner:friends")).unwrap(), Access::Read);
     }
 
     #[test]
     fn the_nearest_directory_comes_first() {
-        assert_eq!(
-            inheritance("a/b/c"),
-            ["a/b/c", "a/b/", "a/b", "a/", "a"].map(str::to_owned)
-        );
+        assert_eq!(inheritance("a/b/c"), ["a/b/c", "a/b/", "a/b", "a/", "a"].map(str::to_owned));
         assert_eq!(inheritance("a/"), ["a/"].map(str::to_owned));
         assert!(is_directory("application/folder; charset=x") && !is_directory("text/plain"));
     }

@@ -3,54 +3,51 @@
 //! A moment is a count of microseconds since 1970 in UTC: fine enough to order versions, small
 //! enough to stay exact as a JSON number.
 
-use jiff::{Timestamp, Unit, tz::TimeZone};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use httpdate::HttpDate;
 use serde::{Deserialize, Serialize};
 
+/// The last second that has a four-digit year.
+const LAST: u64 = 253_402_300_799;
+
 /// Microseconds since 1970.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Moment(pub u64);
 
 impl Moment {
     /// Now, by the wall clock.
     pub fn now() -> Moment {
-        let since = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Moment(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 
-    /// Whole seconds since 1970.
-    pub fn seconds(self) -> i64 {
-        i64::try_from(self.0 / 1_000_000).unwrap_or(i64::MAX)
-    }
-
-    fn timestamp(self) -> Timestamp {
-        i64::try_from(self.0)
-            .ok()
-            .and_then(|micros| Timestamp::from_microsecond(micros).ok())
-            .unwrap_or(Timestamp::MAX)
+    /// Whole seconds since 1970, at most the last one of the year 9999.
+    pub fn seconds(self) -> u64 {
+        (self.0 / 1_000_000).min(LAST)
     }
 
     /// `2013-03-01 12:30:00`, the image registry's form.
     pub fn sql(self) -> String {
-        self.timestamp().strftime("%Y-%m-%d %H:%M:%S").to_string()
+        self.civil(' ')
     }
 
     /// `2013-03-01T12:30:00.000001+00:00`, the form of listings.
     pub fn iso(self) -> String {
-        self.timestamp()
-            .strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00")
-            .to_string()
+        format!("{}.{:06}+00:00", self.civil('T'), self.0 % 1_000_000)
     }
 
     /// `Fri, 01 Mar 2013 12:30:00 GMT`, the form of headers.
     pub fn http(self) -> String {
-        self.timestamp()
-            .strftime("%a, %d %b %Y %H:%M:%S GMT")
-            .to_string()
+        HttpDate::from(UNIX_EPOCH + Duration::from_secs(self.seconds())).to_string()
+    }
+
+    fn civil(self, between: char) -> String {
+        let (days, second) = (self.seconds() / 86_400, self.seconds() % 86_400);
+        let (year, month, day) = date(days);
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        format!("{year:04}-{month:02}-{day:02}{between}{hour:02}:{minute:02}:{second:02}")
     }
 
     /// `1362141000.000001`, the form of version timestamps in listings.
@@ -59,18 +56,26 @@ impl Moment {
     }
 }
 
+/// Year, month and day of a day since 1970, in the Gregorian calendar.
+///
+/// Counts from 1 March of the year 0, so that leap days come last in a year: an era of 400 years has
+/// 146,097 days, and five months from March have 153.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + next, month, day)
+}
+
 /// Seconds since 1970 of an HTTP date in any of its three forms; none if it is not one.
-pub fn parse_http(text: &str) -> Option<i64> {
-    const FORMS: [&str; 3] = [
-        "%a, %d %b %Y %H:%M:%S GMT",
-        "%A, %d-%b-%y %H:%M:%S GMT",
-        "%a %b %e %H:%M:%S %Y",
-    ];
-    FORMS.iter().find_map(|form| {
-        let civil = jiff::civil::DateTime::strptime(form, text.trim()).ok()?;
-        let zoned = civil.to_zoned(TimeZone::UTC).ok()?;
-        Some(zoned.round(Unit::Second).ok()?.timestamp().as_second())
-    })
+pub fn parse_http(text: &str) -> Option<u64> {
+    let date: HttpDate = text.trim().parse().ok()?;
+    let since = SystemTime::from(date).duration_since(UNIX_EPOCH).ok()?;
+    Some(since.as_secs())
 }
 
 #[cfg(test)]
@@ -90,20 +95,40 @@ mod tests {
 
     #[test]
     fn http_dates_in_all_three_forms() {
-        for text in [
-            "Fri, 01 Mar 2013 12:30:00 GMT",
-            "Friday, 01-Mar-13 12:30:00 GMT",
-            "Fri Mar  1 12:30:00 2013",
-        ] {
+        for text in ["Fri, 01 Mar 2013 12:30:00 GMT", "Friday, 01-Mar-13 12:30:00 GMT", "Fri Mar  1 12:30:00 2013"] {
             assert_eq!(parse_http(text), Some(1_362_141_000), "{text}");
         }
         assert_eq!(parse_http("yesterday"), None);
     }
 
+    #[test]
+    fn days_around_leap_days_and_centuries() {
+        for (days, expected) in [
+            (0, (1970, 1, 1)),
+            (11_016, (2000, 2, 29)),
+            (11_017, (2000, 3, 1)),
+            (47_540, (2100, 2, 28)),
+            (47_541, (2100, 3, 1)),
+            (47_846, (2100, 12, 31)),
+        ] {
+            assert_eq!(date(days), expected);
+        }
+        assert_eq!(Moment(u64::MAX).sql(), "9999-12-31 23:59:59");
+    }
+
     proptest! {
         #[test]
-        fn an_http_date_reads_back(seconds in 0u64..4_000_000_000) {
-            prop_assert_eq!(parse_http(&Moment(seconds * 1_000_000).http()), i64::try_from(seconds).ok());
+        fn an_http_date_reads_back(seconds in 0u64..LAST) {
+            prop_assert_eq!(parse_http(&Moment(seconds * 1_000_000).http()), Some(seconds));
+        }
+
+        #[test]
+        fn both_calendars_agree(seconds in 0u64..LAST) {
+            let moment = Moment(seconds * 1_000_000);
+            let (sql, http) = (moment.sql(), moment.http());
+            prop_assert_eq!(&sql[..4], &http[12..16]);
+            prop_assert_eq!(&sql[8..10], &http[5..7]);
+            prop_assert_eq!(&sql[11..], &http[17..25]);
         }
 
         #[test]

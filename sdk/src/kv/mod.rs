@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 pub use crate::bindings::plugbay::plugin::kv::{Attachment, Check, Entry, Error, Op, Page, Range};
 pub use crate::capability::kv::{commit, get, scan};
 pub use scan::{Iter, Scan, prefix, prefix_end, range};
-pub use transaction::{Committed, Transaction, transact};
+pub use transaction::{COMMIT_LIMIT, Committed, Transaction, transact};
 
 /// A decoded value and the version of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

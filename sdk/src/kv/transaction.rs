@@ -9,8 +9,12 @@ use serde::de::DeserializeOwned;
 use super::{Attachment, Check, Entry, Error, Op, Stored, commit, encode, get};
 use crate::{NewJob, Piece};
 
-/// How often [`transact`] runs its closure before it gives up.
-const ATTEMPTS: u32 = 8;
+/// How often [`transact`] runs its closure before it gives up. Each lost race is another writer's success, so this
+/// is how many writers may meet at one key; the deadline of the request bounds it too.
+const ATTEMPTS: u32 = 64;
+
+/// Most checks and ops of one commit.
+pub const COMMIT_LIMIT: usize = 96;
 
 /// Checks and writes to be committed together: at most 96, and 1 MiB in all.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +33,7 @@ pub struct Committed<T> {
 }
 
 /// Run a closure and commit what it put into the transaction. If another commit got in between, run it again on
-/// what is there now, at most eight times.
+/// what is there now, at most 64 times.
 ///
 /// The closure may run more than once: it has no effects but on the transaction. If it returns an error, or writes
 /// nothing, nothing is committed. Pieces may be attached in each attempt, a failed one leaves them as they were.
@@ -96,6 +100,19 @@ impl Transaction {
     pub fn check_absent(&mut self, key: impl Into<String>) -> &mut Self {
         self.checks.push(Check::Absent(key.into()));
         self
+    }
+
+    /// Commit only if the key is as it was read: of this version, or absent.
+    pub fn check_unchanged(&mut self, key: impl Into<String>, seen: Option<u64>) -> &mut Self {
+        match seen {
+            Some(version) => self.check_version(key, version),
+            None => self.check_absent(key),
+        }
+    }
+
+    /// Number of checks and ops so far; a commit takes [`COMMIT_LIMIT`].
+    pub fn size(&self) -> usize {
+        self.checks.len() + self.ops.len()
     }
 
     /// Write a key. Of several writes to one key the last counts.

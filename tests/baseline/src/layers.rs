@@ -37,8 +37,7 @@ struct Shared {
 pub fn add(router: Router) -> Router {
     let shared = Arc::new(Shared::new());
     router
-        .route("/metrics", axum::routing::get(metrics))
-        .with_state(shared.clone())
+        .route("/metrics", axum::routing::get(metrics).with_state(shared.clone()))
         .layer(from_fn_with_state(shared.clone(), bound))
         .layer(from_fn_with_state(shared, observe))
 }

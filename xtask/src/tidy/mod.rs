@@ -2,6 +2,7 @@
 //! the rules of the repository. The rules on files run as a test too.
 
 pub mod deny;
+mod features;
 mod files;
 
 use crate::command::{Failure, Outcome, run};
@@ -14,6 +15,7 @@ pub fn tidy(workspace: &Workspace) -> Outcome {
         return Err(Failure(complaints.join("\n")));
     }
     run(&mut workspace.cargo(&["fmt", "--all", "--check"]))?;
+    features::check(workspace)?;
     deny::check(workspace)?;
     run(&mut workspace.cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     lint_components(workspace)?;

@@ -21,10 +21,7 @@ async fn requests_under_way_are_finished_and_others_closed() {
     assert_eq!(read_all(&mut silent).await, "");
     assert_eq!(read_all(&mut idle).await, "");
     let address = server.address();
-    assert!(
-        TcpStream::connect(address).await.is_err(),
-        "still accepting"
-    );
+    assert!(TcpStream::connect(address).await.is_err(), "still accepting");
 
     server.probe.release.notify_waiters();
     let answer = read_all(&mut busy).await;
@@ -36,10 +33,7 @@ async fn requests_under_way_are_finished_and_others_closed() {
     assert_eq!(status(&answer), "200");
     assert!(answer.contains("connection: close"), "{answer}");
 
-    assert_eq!(
-        within(server.listening.stopped()).await,
-        Drained { aborted: 0 }
-    );
+    assert_eq!(within(server.listening.stopped()).await, Drained { aborted: 0 });
     assert_eq!(count(&metrics.open), 0);
 }
 
@@ -59,10 +53,7 @@ async fn connections_busy_at_the_deadline_are_dropped_and_counted() {
     wait_until(|| count(&metrics.open) == 2).await;
 
     server.shutdown.begin();
-    assert_eq!(
-        within(server.listening.stopped()).await,
-        Drained { aborted: 2 }
-    );
+    assert_eq!(within(server.listening.stopped()).await, Drained { aborted: 2 });
     within(server.probe.gone.acquire()).await.unwrap().forget();
     assert_eq!(count(&metrics.aborted), 2);
     assert_eq!(count(&metrics.open), 0);
@@ -74,17 +65,12 @@ async fn http2_clients_are_told_to_go_and_their_streams_finished() {
     use hyper_util::rt::{TokioExecutor, TokioIo};
 
     let server = start(loopback()).await;
-    let (mut client, connection) = hyper::client::conn::http2::handshake(
-        TokioExecutor::new(),
-        TokioIo::new(server.connect().await),
-    )
-    .await
-    .unwrap();
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(server.connect().await))
+            .await
+            .unwrap();
     let connection = tokio::spawn(connection);
-    let request = Request::builder()
-        .uri("http://a/hold")
-        .body(Empty::<Bytes>::new())
-        .unwrap();
+    let request = Request::builder().uri("http://a/hold").body(Empty::<Bytes>::new()).unwrap();
     let held = tokio::spawn(client.send_request(request));
     within(server.probe.held.acquire()).await.unwrap().forget();
 
@@ -95,8 +81,5 @@ async fn http2_clients_are_told_to_go_and_their_streams_finished() {
     assert_eq!(body, "released");
     // GOAWAY lets the client end its connection in order.
     within(connection).await.unwrap().unwrap();
-    assert_eq!(
-        within(server.listening.stopped()).await,
-        Drained { aborted: 0 }
-    );
+    assert_eq!(within(server.listening.stopped()).await, Drained { aborted: 0 });
 }

@@ -8,15 +8,9 @@ async fn a_connection_serves_several_requests() {
     let mut stream = server.connect().await;
     let port = stream.local_addr().unwrap().port();
     for path in ["/one", "/two"] {
-        send(
-            &mut stream,
-            format!("GET {path} HTTP/1.1\r\nHost: here:80\r\n\r\n"),
-        )
-        .await;
+        send(&mut stream, format!("GET {path} HTTP/1.1\r\nHost: here:80\r\n\r\n")).await;
         let answer = read_answer(&mut stream).await;
-        let seen = format!(
-            "GET {path} at \"here:80\" over http from 127.0.0.1:{port} loopback=true certificate=0"
-        );
+        let seen = format!("GET {path} at \"here:80\" over http from 127.0.0.1:{port} loopback=true certificate=0");
         assert!(answer.ends_with(&seen), "{answer}");
     }
     assert_eq!(count(&server.listening.metrics().accepted), 1);
@@ -50,11 +44,7 @@ async fn an_absolute_target_is_reduced_and_gives_the_authority() {
         ("HTTPS://there", "GET / at \"there\""),
         ("http://there?q", "GET / at \"there\""),
     ] {
-        let answer = server
-            .exchange(format!(
-                "GET {target} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
-            ))
-            .await;
+        let answer = server.exchange(format!("GET {target} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")).await;
         assert!(answer.contains(seen), "{target}: {answer}");
     }
 }
@@ -80,11 +70,7 @@ async fn a_handler_that_reads_invites_the_body_with_100() {
 async fn a_refusal_reaches_a_client_that_is_still_sending() {
     let server = start(loopback()).await;
     let mut stream = server.connect().await;
-    send(
-        &mut stream,
-        "PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n",
-    )
-    .await;
+    send(&mut stream, "PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n").await;
     // Closing with this unread would reset the connection and may discard the answer.
     let body = vec![b'x'; 1 << 20];
     send(&mut stream, &body).await;
@@ -128,11 +114,7 @@ async fn connections_over_the_cap_wait_in_the_backlog() {
     read_answer(&mut first).await;
     // The kernel completes this connection; the listener does not take it yet.
     let mut second = server.connect().await;
-    send(
-        &mut second,
-        "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    )
-    .await;
+    send(&mut second, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     send(&mut first, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     read_answer(&mut first).await;
     assert_eq!(count(&server.listening.metrics().accepted), 1);

@@ -10,13 +10,10 @@ async fn client(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     window: u32,
 ) -> SendRequest<Empty<Bytes>> {
-    let (client, connection) = within(
-        Builder::new(TokioExecutor::new())
-            .initial_stream_window_size(window)
-            .handshake(TokioIo::new(stream)),
-    )
-    .await
-    .unwrap();
+    let (client, connection) =
+        within(Builder::new(TokioExecutor::new()).initial_stream_window_size(window).handshake(TokioIo::new(stream)))
+            .await
+            .unwrap();
     tokio::spawn(connection);
     client
 }
@@ -25,10 +22,7 @@ fn get(uri: &str) -> http::request::Builder {
     Request::builder().uri(uri)
 }
 
-async fn ask(
-    client: &mut SendRequest<Empty<Bytes>>,
-    request: http::request::Builder,
-) -> (StatusCode, String) {
+async fn ask(client: &mut SendRequest<Empty<Bytes>>, request: http::request::Builder) -> (StatusCode, String) {
     let request = request.body(Empty::new()).unwrap();
     let response = within(client.send_request(request)).await.unwrap();
     let status = response.status();
@@ -45,10 +39,7 @@ async fn prior_knowledge_is_understood_and_requests_run_side_by_side() {
     within(server.probe.held.acquire()).await.unwrap().forget();
     let (status, seen) = ask(&mut client, get("http://there:81/x")).await;
     assert_eq!(status, 200);
-    assert!(
-        seen.starts_with("GET /x at \"there:81\" over http from 127.0.0.1:"),
-        "{seen}"
-    );
+    assert!(seen.starts_with("GET /x at \"there:81\" over http from 127.0.0.1:"), "{seen}");
     server.probe.release.notify_waiters();
     assert_eq!(within(held).await.unwrap().unwrap().status(), 200);
     assert_eq!(count(&server.listening.metrics().accepted), 1);
@@ -74,10 +65,7 @@ async fn authorities_are_screened() {
     for (request, expected) in [
         (get("http://a:80/").header("host", "A:80"), 200),
         (get("http://a/").header("host", "b"), 400),
-        (
-            get("http://a/").header("host", "a").header("host", "a"),
-            400,
-        ),
+        (get("http://a/").header("host", "a").header("host", "a"), 400),
         (get("http://user@a/"), 400),
     ] {
         assert_eq!(ask(&mut client, request).await.0, expected);

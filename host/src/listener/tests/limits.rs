@@ -15,6 +15,9 @@ async fn header_fields_are_counted() {
     let server = start(loopback()).await;
     assert_eq!(status(&server.exchange(with_fields(256)).await), "200");
     assert_eq!(status(&server.exchange(with_fields(257)).await), "431");
+    let server = start(limited(|limits| limits.max_headers = 50)).await;
+    assert_eq!(status(&server.exchange(with_fields(50)).await), "200");
+    assert_eq!(status(&server.exchange(with_fields(51)).await), "431");
 }
 
 #[tokio::test]
@@ -57,11 +60,7 @@ async fn a_connection_that_never_speaks_is_closed() {
 async fn an_idle_connection_is_closed_without_a_word() {
     let server = start(limited(|limits| limits.idle_timeout = SOON)).await;
     let mut stream = server.connect().await;
-    send(
-        &mut stream,
-        "POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
-    )
-    .await;
+    send(&mut stream, "POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc").await;
     assert!(read_answer(&mut stream).await.ends_with("3 bytes"));
     assert_eq!(read_all(&mut stream).await, "");
     assert_eq!(count(&server.listening.metrics().idle_timeouts), 1);
@@ -76,11 +75,7 @@ async fn a_busy_connection_is_not_idle() {
     }))
     .await;
     let mut stream = server.connect().await;
-    send(
-        &mut stream,
-        "GET /hold HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    )
-    .await;
+    send(&mut stream, "GET /hold HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     within(server.probe.held.acquire()).await.unwrap().forget();
     // Another connection times out several times over meanwhile.
     for _ in 0..4 {
@@ -93,9 +88,7 @@ async fn a_busy_connection_is_not_idle() {
 #[tokio::test]
 async fn a_body_that_stands_still_is_given_up() {
     let server = start(limited(|limits| limits.body_idle_timeout = SOON)).await;
-    let answer = server
-        .exchange("PUT /read HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
-        .await;
+    let answer = server.exchange("PUT /read HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc").await;
     assert_eq!(status(&answer), "408");
     assert!(answer.ends_with("idle"), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");
@@ -110,11 +103,7 @@ async fn a_body_that_trickles_is_given_up() {
     }))
     .await;
     let (mut reads, mut writes) = server.connect().await.into_split();
-    send(
-        &mut writes,
-        "PUT /read HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n",
-    )
-    .await;
+    send(&mut writes, "PUT /read HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n").await;
     // Never idle for long, always too slow.
     let trickle = async {
         loop {
@@ -157,16 +146,10 @@ async fn slow_readers_hold_up_nobody_and_keep_what_is_theirs() {
     let mut readers = Vec::new();
     for _ in 0..200 {
         let mut stream = server.connect().await;
-        send(
-            &mut stream,
-            "GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-        )
-        .await;
+        send(&mut stream, "GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
         readers.push(stream);
     }
-    let answer = server
-        .exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        .await;
+    let answer = server.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert_eq!(status(&answer), "200");
     for stream in &mut readers {
         let answer = read_all(stream).await;
@@ -185,9 +168,6 @@ async fn nonsense_limits_are_refused() {
         limited(|limits| limits.idle_timeout = Duration::ZERO),
         limited(|limits| limits.header_timeout = Duration::MAX),
     ] {
-        assert!(matches!(
-            bind(config).await,
-            Err(ListenError::Invalid { .. })
-        ));
+        assert!(matches!(bind(config).await, Err(ListenError::Invalid { .. })));
     }
 }

@@ -45,11 +45,7 @@ struct Probe {
 impl Handler for Probe {
     type Body = TestBody;
 
-    async fn call(
-        &self,
-        connection: &Arc<Connection>,
-        request: Request<RequestBody>,
-    ) -> Response<TestBody> {
+    async fn call(&self, connection: &Arc<Connection>, request: Request<RequestBody>) -> Response<TestBody> {
         match request.uri().path() {
             "/hold" => {
                 struct Gone<'a>(&'a Semaphore);
@@ -78,9 +74,7 @@ impl Handler for Probe {
             },
             "/endless" => {
                 let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
-                let frames = futures_util::stream::repeat_with(move || {
-                    Ok::<_, Infallible>(Frame::data(chunk.clone()))
-                });
+                let frames = futures_util::stream::repeat_with(move || Ok::<_, Infallible>(Frame::data(chunk.clone())));
                 Response::new(BoxBody::new(StreamBody::new(frames)))
             }
             "/big" => text(vec![b'x'; 1 << 20]),
@@ -96,10 +90,7 @@ impl Handler for Probe {
                 connection.scheme.as_str(),
                 connection.peer_address,
                 connection.is_loopback,
-                connection
-                    .peer_certificate
-                    .as_ref()
-                    .map_or(0, |der| der.len()),
+                connection.peer_certificate.as_ref().map_or(0, |der| der.len()),
             )),
         }
     }
@@ -116,19 +107,11 @@ struct Server {
 }
 
 async fn start(config: ListenerConfig) -> Server {
-    let probe = Arc::new(Probe {
-        held: Semaphore::new(0),
-        release: Notify::new(),
-        gone: Semaphore::new(0),
-    });
+    let probe = Arc::new(Probe { held: Semaphore::new(0), release: Notify::new(), gone: Semaphore::new(0) });
     let shutdown = Shutdown::new(DEADLINE);
     let bound = bind(config).await.unwrap();
     let listening = bound.serve(Arc::clone(&probe), shutdown.clone());
-    Server {
-        listening,
-        shutdown,
-        probe,
-    }
+    Server { listening, shutdown, probe }
 }
 
 fn loopback() -> ListenerConfig {
@@ -160,9 +143,7 @@ impl Server {
 
 /// Fails the test, rather than hanging, if something expected does not happen.
 async fn within<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, what)
-        .await
-        .expect("nothing happened in time")
+    tokio::time::timeout(DEADLINE, what).await.expect("nothing happened in time")
 }
 
 async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: impl AsRef<[u8]>) {
@@ -180,22 +161,14 @@ async fn read_all(stream: &mut (impl AsyncRead + Unpin)) -> String {
 async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     loop {
-        let byte = within(stream.read_u8())
-            .await
-            .expect("closed before a whole answer");
+        let byte = within(stream.read_u8()).await.expect("closed before a whole answer");
         bytes.push(byte);
         if bytes.ends_with(b"\r\n\r\n") {
             break;
         }
     }
     let head = String::from_utf8(bytes).unwrap();
-    let length = head
-        .split("content-length: ")
-        .nth(1)
-        .unwrap()
-        .split('\r')
-        .next()
-        .unwrap();
+    let length = head.split("content-length: ").nth(1).unwrap().split('\r').next().unwrap();
     let mut body = vec![0; length.parse().unwrap()];
     within(stream.read_exact(&mut body)).await.unwrap();
     head + &String::from_utf8(body).unwrap()

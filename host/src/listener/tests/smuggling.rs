@@ -10,11 +10,7 @@ async fn refused(server: &Server, request: &str, expected: &str) {
     let answer = server.exchange(format!("{request}{NEXT}")).await;
     assert_eq!(status(&answer), expected, "{request:?}: {answer}");
     assert!(!answer.contains("smuggled"), "{request:?}: {answer}");
-    assert_eq!(
-        answer.matches("HTTP/1.").count(),
-        1,
-        "{request:?}: {answer}"
-    );
+    assert_eq!(answer.matches("HTTP/1.").count(), 1, "{request:?}: {answer}");
 }
 
 #[tokio::test]
@@ -129,9 +125,7 @@ async fn chunks_win_over_a_length_and_end_the_connection() {
         "transfer-encoding: CHUNKED\r\nContent-Length: 4\r\nConnection: keep-alive",
     ] {
         let head = format!("POST /read HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n");
-        let answer = server
-            .exchange(format!("{head}3\r\nabc\r\n0\r\n\r\n{NEXT}"))
-            .await;
+        let answer = server.exchange(format!("{head}3\r\nabc\r\n0\r\n\r\n{NEXT}")).await;
         assert!(answer.ends_with("3 bytes"), "{fields}: {answer}");
         assert!(answer.contains("connection: close"), "{fields}: {answer}");
         assert!(!answer.contains("smuggled"), "{fields}: {answer}");
@@ -141,12 +135,7 @@ async fn chunks_win_over_a_length_and_end_the_connection() {
 #[tokio::test]
 async fn tunnels_are_refused_and_nothing_behind_them_is_read() {
     let server = start(loopback()).await;
-    refused(
-        &server,
-        "CONNECT b:80 HTTP/1.1\r\nHost: b:80\r\n\r\n",
-        "501",
-    )
-    .await;
+    refused(&server, "CONNECT b:80 HTTP/1.1\r\nHost: b:80\r\n\r\n", "501").await;
     // An upgrade that nobody offers is an ordinary request.
     let answer = server
         .exchange(

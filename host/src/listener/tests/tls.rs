@@ -28,10 +28,7 @@ impl Pki {
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let pki = Self {
-            directory: tempfile::tempdir().unwrap(),
-            authority,
-        };
+        let pki = Self { directory: tempfile::tempdir().unwrap(), authority };
         std::fs::write(pki.path("ca.pem"), pki.authority.pem()).unwrap();
         pki.issue("localhost");
         pki
@@ -51,10 +48,7 @@ impl Pki {
     fn sign(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();
-        (
-            params.signed_by(&key, &self.authority).unwrap().pem(),
-            key.serialize_pem(),
-        )
+        (params.signed_by(&key, &self.authority).unwrap().pem(), key.serialize_pem())
     }
 
     fn config(&self, client_auth: ClientAuth) -> ListenerConfig {
@@ -83,9 +77,7 @@ impl Pki {
             .unwrap()
             .with_root_certificates(roots);
         let mut config = match identity {
-            Some(identity) => builder
-                .with_client_auth_cert(identity.chain, identity.key)
-                .unwrap(),
+            Some(identity) => builder.with_client_auth_cert(identity.chain, identity.key).unwrap(),
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![alpn.to_vec()];
@@ -133,10 +125,7 @@ async fn requests_come_over_tls_of_either_version() {
     let server = start(pki.config(ClientAuth::None)).await;
     for version in [&TLS12, &TLS13] {
         let answer = pki.ask(&server, None, version).await.unwrap();
-        assert!(
-            answer.contains("GET /x at \"localhost\" over https"),
-            "{answer}"
-        );
+        assert!(answer.contains("GET /x at \"localhost\" over https"), "{answer}");
         assert!(answer.ends_with("certificate=0"), "{answer}");
     }
 }
@@ -160,14 +149,9 @@ async fn alpn_chooses_http2() {
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let executor = hyper_util::rt::TokioExecutor::new();
     let io = hyper_util::rt::TokioIo::new(stream);
-    let (mut client, connection) = hyper::client::conn::http2::handshake(executor, io)
-        .await
-        .unwrap();
+    let (mut client, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
     tokio::spawn(connection);
-    let request = Request::builder()
-        .uri("https://localhost/y")
-        .body(http_body_util::Empty::<Bytes>::new())
-        .unwrap();
+    let request = Request::builder().uri("https://localhost/y").body(http_body_util::Empty::<Bytes>::new()).unwrap();
     let response = within(client.send_request(request)).await.unwrap();
     let body = within(response.collect()).await.unwrap().to_bytes();
     assert!(body.starts_with(b"GET /y at \"localhost\" over https"));
@@ -179,19 +163,12 @@ async fn required_client_certificates_must_chain_to_the_authority() {
     let server = start(pki.config(ClientAuth::Required)).await;
     for version in [&TLS12, &TLS13] {
         assert!(pki.ask(&server, None, version).await.is_err());
-        assert!(
-            pki.ask(&server, Some(Identity::self_signed()), version)
-                .await
-                .is_err()
-        );
+        assert!(pki.ask(&server, Some(Identity::self_signed()), version).await.is_err());
         let (cert, key) = pki.sign("client");
         let identity = Identity::from_pem(&cert, &key);
         let length = identity.chain[0].len();
         let answer = pki.ask(&server, Some(identity), version).await.unwrap();
-        assert!(
-            answer.ends_with(&format!("certificate={length}")),
-            "{answer}"
-        );
+        assert!(answer.ends_with(&format!("certificate={length}")), "{answer}");
     }
     assert_eq!(count(&server.listening.metrics().handshakes_failed), 4);
 }
@@ -206,10 +183,7 @@ async fn any_client_certificate_is_handed_over_if_its_key_is_proved() {
         let identity = Identity::self_signed();
         let length = identity.chain[0].len();
         let answer = pki.ask(&server, Some(identity), version).await.unwrap();
-        assert!(
-            answer.ends_with(&format!("certificate={length}")),
-            "{answer}"
-        );
+        assert!(answer.ends_with(&format!("certificate={length}")), "{answer}");
     }
 }
 
@@ -263,10 +237,7 @@ async fn replaced_files_are_used_by_the_next_handshake() {
     let pki = Pki::new();
     let server = start(pki.config(ClientAuth::None)).await;
     let shown = async || {
-        let stream = pki
-            .connect(&server, None, b"http/1.1", &TLS13)
-            .await
-            .unwrap();
+        let stream = pki.connect(&server, None, b"http/1.1", &TLS13).await.unwrap();
         stream.get_ref().1.peer_certificates().unwrap()[0].clone()
     };
     let first = shown().await;
@@ -323,10 +294,7 @@ async fn files_that_cannot_work_are_refused_with_the_reason() {
         }
     };
     let said = reason(&|tls| tls.cert = pki.path("none.pem")).await;
-    assert!(
-        said.contains("cannot read") && said.contains("none.pem"),
-        "{said}"
-    );
+    assert!(said.contains("cannot read") && said.contains("none.pem"), "{said}");
     let said = reason(&|tls| tls.cert = pki.path("empty.pem")).await;
     assert!(said.contains("no PEM certificate"), "{said}");
     let said = reason(&|tls| tls.key = pki.path("cert.pem")).await;

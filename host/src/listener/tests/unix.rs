@@ -7,13 +7,7 @@ use std::path::Path;
 use tokio::net::UnixStream;
 
 fn at(path: &Path, mode: Option<u32>) -> ListenerConfig {
-    ListenerConfig::new(
-        "test",
-        Bind::Unix {
-            path: path.to_owned(),
-            mode,
-        },
-    )
+    ListenerConfig::new("test", Bind::Unix { path: path.to_owned(), mode })
 }
 
 #[tokio::test]
@@ -25,11 +19,7 @@ async fn it_serves_with_the_mode_asked_for_and_leaves_no_file() {
     assert_eq!(server.listening.local_address(), None);
 
     let mut stream = UnixStream::connect(&path).await.unwrap();
-    send(
-        &mut stream,
-        "GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    )
-    .await;
+    send(&mut stream, "GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     let answer = read_all(&mut stream).await;
     assert!(answer.ends_with("GET /x at \"a\" over http from unix loopback=true certificate=0"));
 
@@ -48,10 +38,7 @@ async fn a_stale_socket_is_replaced_and_nothing_else() {
     let server = start(at(&path, None)).await;
 
     // Somebody answers there now.
-    assert!(matches!(
-        bind(at(&path, None)).await,
-        Err(ListenError::InUse { .. })
-    ));
+    assert!(matches!(bind(at(&path, None)).await, Err(ListenError::InUse { .. })));
     UnixStream::connect(&path).await.unwrap();
 
     // The file is no longer ours to remove.
@@ -59,10 +46,7 @@ async fn a_stale_socket_is_replaced_and_nothing_else() {
     std::fs::write(&path, "precious").unwrap();
     server.shutdown.begin();
     within(server.listening.stopped()).await;
-    assert!(matches!(
-        bind(at(&path, None)).await,
-        Err(ListenError::NotASocket { .. })
-    ));
+    assert!(matches!(bind(at(&path, None)).await, Err(ListenError::NotASocket { .. })));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
 }
 
@@ -73,12 +57,8 @@ async fn a_path_the_kernel_has_no_room_for_is_refused_with_the_reason() {
     let longest = directory.path().join("x".repeat(107 - used));
     drop(bind(at(&longest, None)).await.unwrap());
     let longer = directory.path().join("x".repeat(108 - used));
-    let Err(error) = bind(at(&longer, None)).await else {
-        panic!("bound")
-    };
+    let Err(error) = bind(at(&longer, None)).await else { panic!("bound") };
     assert!(error.to_string().contains("108 bytes"), "{error}");
-    let Err(error) = bind(at(&directory.path().join("no/s"), None)).await else {
-        panic!("bound")
-    };
+    let Err(error) = bind(at(&directory.path().join("no/s"), None)).await else { panic!("bound") };
     assert!(matches!(error, ListenError::Bind { .. }), "{error}");
 }

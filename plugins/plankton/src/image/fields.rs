@@ -1,6 +1,6 @@
 //! The metadata headers of a request: which are taken, refused or passed over, by call.
 //!
-//! The table is [`FIELDS`]; what is not in it and is no property is passed over.
+//! The table is `FIELDS`; what is not in it and is no property is passed over.
 
 use super::{CONTAINER_FORMATS, DISK_FORMATS, properties};
 use crate::{
@@ -94,11 +94,7 @@ impl Given {
             name: text("name")?.map(properties::value).transpose()?,
             location: headers.plain(&field("location"))?.map(str::to_owned),
             disk_format: known("disk format", text("disk-format")?, &DISK_FORMATS)?,
-            container_format: known(
-                "container format",
-                text("container-format")?,
-                &CONTAINER_FORMATS,
-            )?,
+            container_format: known("container format", text("container-format")?, &CONTAINER_FORMATS)?,
             size: text("size")?,
             checksum: text("checksum")?,
             is_public: text("is-public")?.map(|word| word.eq_ignore_ascii_case("true")),
@@ -107,9 +103,7 @@ impl Given {
         };
         known("store", text("store")?, &["pithos"])?;
         match (&given.name, call) {
-            (None, Call::Register) => {
-                Err(Fault::bad_request("Image 'name' parameter is required"))
-            }
+            (None, Call::Register) => Err(Fault::bad_request("Image 'name' parameter is required")),
             (Some(name), _) if name.is_empty() => Err(Fault::bad_request("Invalid image name")),
             _ => Ok(given),
         }
@@ -125,9 +119,7 @@ impl Given {
         if let Some(given) = &self.checksum
             && given != checksum
         {
-            return Err(Fault::bad_request(format!(
-                "Invalid image checksum '{given}'"
-            )));
+            return Err(Fault::bad_request(format!("Invalid image checksum '{given}'")));
         }
         Ok(())
     }
@@ -135,9 +127,7 @@ impl Given {
 
 fn known(what: &str, given: Option<String>, known: &[&str]) -> Result<Option<String>, Fault> {
     match given {
-        Some(given) if !known.contains(&given.as_str()) => {
-            Err(Fault::bad_request(format!("Invalid {what} '{given}'")))
-        }
+        Some(given) if !known.contains(&given.as_str()) => Err(Fault::bad_request(format!("Invalid {what} '{given}'"))),
         given => Ok(given),
     }
 }

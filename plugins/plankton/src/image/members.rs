@@ -15,28 +15,24 @@ pub fn parse(headers: &Headers, body: &[u8]) -> Result<Vec<String>, Fault> {
         return Err(Fault::bad_request("Missing Content-Type header field"));
     };
     if !kind.to_ascii_lowercase().starts_with("application/json") {
-        return Err(Fault::bad_request(format!(
-            "Unsupported Content-type: '{kind}'"
-        )));
+        return Err(Fault::bad_request(format!("Unsupported Content-type: '{kind}'")));
     }
-    let document: Value = serde_json::from_slice(body)
-        .map_err(|_| Fault::bad_request("Could not decode request body as JSON"))?;
-    let memberships = document.get("memberships").ok_or_else(|| {
-        Fault::bad_request("Malformed request. Missing attribute 'memberships'.")
-    })?;
+    let document: Value =
+        serde_json::from_slice(body).map_err(|_| Fault::bad_request("Could not decode request body as JSON"))?;
+    let memberships = document
+        .get("memberships")
+        .ok_or_else(|| Fault::bad_request("Malformed request. Missing attribute 'memberships'."))?;
     let Value::Array(entries) = memberships else {
-        return Err(Fault::bad_request(
-            "Malformed request. Invalid 'memberships' field",
-        ));
+        return Err(Fault::bad_request("Malformed request. Invalid 'memberships' field"));
     };
     let mut members = Vec::with_capacity(entries.len());
     for entry in entries {
         let Value::Object(entry) = entry else {
             return Err(Fault::bad_request("Invalid 'memberships' field"));
         };
-        let member = entry.get("member_id").ok_or_else(|| {
-            Fault::bad_request("Malformed request. Missing attribute 'member_id'.")
-        })?;
+        let member = entry
+            .get("member_id")
+            .ok_or_else(|| Fault::bad_request("Malformed request. Missing attribute 'member_id'."))?;
         match member.as_str().map(str::trim) {
             Some(EVERYONE) => {}
             Some(member) if is_name(member) => members.push(principal(member)),
@@ -50,23 +46,15 @@ pub fn parse(headers: &Headers, body: &[u8]) -> Result<Vec<String>, Fault> {
 fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 512
-        && !text
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || ",;=*".contains(c))
+        && !text.chars().any(|c| c.is_whitespace() || c.is_control() || ",;=*".contains(c))
 }
 
 /// Whether a member in a path has the form that paths take: word characters and `@._-`.
 pub fn is_path_member(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_alphanumeric() || "_@.-".contains(c))
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "_@.-".contains(c))
 }
 
 /// Whether an image id in a path has the form that paths take: word characters and `-`.
 pub fn is_path_id(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
 }

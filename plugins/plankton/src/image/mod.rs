@@ -16,9 +16,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    faults::Fault, headers::encode_image, location::Location, object::Object, time::Moment,
-};
+use crate::{faults::Fault, headers::encode_image, location::Location, object::Object, time::Moment};
 
 /// Default and other disk formats.
 pub const DISK_FORMATS: [&str; 3] = ["diskdump", "extdump", "ntfsdump"];
@@ -54,9 +52,7 @@ impl Metadata {
 
     /// What a registration makes: everything starts afresh, save the time of the first one.
     pub fn registered(given: &fields::Given, created: Moment) -> Result<Metadata, Fault> {
-        let text = |given: &Option<String>, default: &str| {
-            given.clone().unwrap_or_else(|| default.to_owned())
-        };
+        let text = |given: &Option<String>, default: &str| given.clone().unwrap_or_else(|| default.to_owned());
         let mut metadata = Metadata {
             name: given.name.clone().unwrap_or_default(),
             disk_format: text(&given.disk_format, "diskdump"),
@@ -134,10 +130,7 @@ pub struct Detail<'a> {
 impl<'a> Image<'a> {
     /// The object as an image; none if it carries no registry metadata.
     pub fn of(object: &'a Object) -> Option<Image<'a>> {
-        object
-            .image
-            .as_ref()
-            .map(|metadata| Image { object, metadata })
+        object.image.as_ref().map(|metadata| Image { object, metadata })
     }
 
     /// The status as stored.
@@ -147,12 +140,8 @@ impl<'a> Image<'a> {
 
     /// The status as headers show it: stored states are mapped, anything else is `UNKNOWN`.
     pub fn shown_status(&self) -> &'static str {
-        const SHOWN: [(&str, &str); 4] = [
-            ("AVAILABLE", "AVAILABLE"),
-            ("UNAVAILABLE", "SAVING"),
-            ("ERROR", "ERROR"),
-            ("DELETED", "DELETED"),
-        ];
+        const SHOWN: [(&str, &str); 4] =
+            [("AVAILABLE", "AVAILABLE"), ("UNAVAILABLE", "SAVING"), ("ERROR", "ERROR"), ("DELETED", "DELETED")];
         SHOWN
             .iter()
             .find(|(stored, _)| stored.eq_ignore_ascii_case(self.status()))
@@ -221,13 +210,8 @@ impl<'a> Image<'a> {
         .map(|(name, value)| (format!("x-image-meta-{name}"), value))
         .collect();
         for (key, value) in &self.metadata.properties {
-            fields.push((
-                format!(
-                    "x-image-meta-property-{}",
-                    encode_image(&key.replace('_', "-"))
-                ),
-                encode_image(value),
-            ));
+            fields
+                .push((format!("x-image-meta-property-{}", encode_image(&key.replace('_', "-"))), encode_image(value)));
         }
         fields
     }

@@ -67,11 +67,7 @@ impl Filters {
         let number = |name| {
             query
                 .get(name)
-                .map(|text| {
-                    text.trim()
-                        .parse()
-                        .map_err(|_| Fault::bad_request("Malformed request."))
-                })
+                .map(|text| text.trim().parse().map_err(|_| Fault::bad_request("Malformed request.")))
                 .transpose()
         };
         Ok(Filters {
@@ -87,19 +83,16 @@ impl Filters {
     /// Whether the image passes all of them. Status compares without case.
     pub fn pass(&self, image: &Image<'_>) -> bool {
         let is = |wanted: &Wanted, value: &str| {
-            wanted
-                .as_ref()
-                .is_none_or(|readings| readings.iter().any(|reading| reading == value))
+            wanted.as_ref().is_none_or(|readings| readings.iter().any(|reading| reading == value))
         };
         let size = i128::from(image.object.content.size);
         is(&self.name, &image.metadata.name)
             && is(&self.container_format, &image.metadata.container_format)
             && is(&self.disk_format, &image.metadata.disk_format)
-            && self.status.as_ref().is_none_or(|readings| {
-                readings
-                    .iter()
-                    .any(|reading| reading.eq_ignore_ascii_case(image.status()))
-            })
+            && self
+                .status
+                .as_ref()
+                .is_none_or(|readings| readings.iter().any(|reading| reading.eq_ignore_ascii_case(image.status())))
             && self.size_min.is_none_or(|least| size >= least)
             && self.size_max.is_none_or(|most| size <= most)
     }
@@ -107,10 +100,7 @@ impl Filters {
 
 impl Sort {
     /// Newest registration first.
-    pub const DEFAULT: Sort = Sort {
-        key: SortKey::CreatedAt,
-        descending: true,
-    };
+    pub const DEFAULT: Sort = Sort { key: SortKey::CreatedAt, descending: true };
 
     /// Read `sort_key` and `sort_dir`; any other value is a 400.
     pub fn parse(query: &Query) -> Result<Sort, Fault> {
@@ -141,17 +131,11 @@ impl Sort {
             SortKey::Status => a.status().cmp(b.status()),
             SortKey::Size => a.object.content.size.cmp(&b.object.content.size),
             SortKey::DiskFormat => a.metadata.disk_format.cmp(&b.metadata.disk_format),
-            SortKey::ContainerFormat => {
-                a.metadata.container_format.cmp(&b.metadata.container_format)
-            }
+            SortKey::ContainerFormat => a.metadata.container_format.cmp(&b.metadata.container_format),
             SortKey::CreatedAt => a.metadata.created.cmp(&b.metadata.created),
             SortKey::UpdatedAt => a.object.modified.cmp(&b.object.modified),
         }
         .then(by_id);
-        if self.descending {
-            order.reverse()
-        } else {
-            order
-        }
+        if self.descending { order.reverse() } else { order }
     }
 }

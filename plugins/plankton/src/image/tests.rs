@@ -52,11 +52,8 @@ fn object(name: &str, size: u64) -> Object {
 }
 
 fn given(fields: &[(&str, &str)], call: Call) -> Result<Given, (u16, String)> {
-    Given::read(
-        &Headers::fold(fields.iter().map(|(n, v)| (*n, v.as_bytes()))),
-        call,
-    )
-    .map_err(|fault| (fault.status(), fault.message))
+    Given::read(&Headers::fold(fields.iter().map(|(n, v)| (*n, v.as_bytes()))), call)
+        .map_err(|fault| (fault.status(), fault.message))
 }
 
 #[test]
@@ -85,25 +82,16 @@ fn the_header_table_refuses_what_it_says_by_call() {
 
 #[test]
 fn a_registration_needs_a_name() {
-    assert_eq!(
-        given(&[], Call::Register).unwrap_err().1,
-        "Image 'name' parameter is required"
-    );
-    assert_eq!(
-        given(&[("x-image-meta-name", "")], Call::Register).unwrap_err().1,
-        "Invalid image name"
-    );
+    assert_eq!(given(&[], Call::Register).unwrap_err().1, "Image 'name' parameter is required");
+    assert_eq!(given(&[("x-image-meta-name", "")], Call::Register).unwrap_err().1, "Invalid image name");
     assert_eq!(given(&[], Call::Update).unwrap(), Given::default());
 }
 
 #[test]
 fn formats_and_store_are_from_the_table() {
-    for (name, value) in [
-        ("disk-format", "qcow2"),
-        ("container-format", "docker"),
-        ("store", "swift"),
-        ("disk-format", ""),
-    ] {
+    for (name, value) in
+        [("disk-format", "qcow2"), ("container-format", "docker"), ("store", "swift"), ("disk-format", "")]
+    {
         let fields = [("x-image-meta-name", "n"), (&*format!("x-image-meta-{name}"), value)];
         assert_eq!(given(&fields, Call::Register).unwrap_err().0, 400, "{name}");
     }
@@ -120,11 +108,7 @@ fn only_the_word_true_is_true() {
 #[test]
 fn size_and_checksum_must_be_the_objects() {
     let read = |name: &str, value: &str| {
-        given(
-            &[("x-image-meta-name", "n"), (&*format!("x-image-meta-{name}"), value)],
-            Call::Register,
-        )
-        .unwrap()
+        given(&[("x-image-meta-name", "n"), (&*format!("x-image-meta-{name}"), value)], Call::Register).unwrap()
     };
     assert!(read("size", "12").agrees_with(12, "abc").is_ok());
     assert!(read("size", "13").agrees_with(12, "abc").is_err());
@@ -152,19 +136,10 @@ fn property_keys_are_folded_and_values_decoded() {
 #[test]
 fn limits_count_characters_after_decoding() {
     let property = |key: usize, value: usize| {
-        given(
-            &[(
-                &*format!("x-image-meta-property-{}", "k".repeat(key)),
-                &*"%C3%A9".repeat(value),
-            )],
-            Call::Update,
-        )
+        given(&[(&*format!("x-image-meta-property-{}", "k".repeat(key)), &*"%C3%A9".repeat(value))], Call::Update)
     };
     assert!(property(93, 256).is_ok());
-    assert_eq!(
-        property(94, 1).unwrap_err().1,
-        "Metadata keys should be less than 111 characters"
-    );
+    assert_eq!(property(94, 1).unwrap_err().1, "Metadata keys should be less than 111 characters");
     assert!(property(1, 257).is_err());
     let name = |n: usize| given(&[("x-image-meta-name", &*"n".repeat(n))], Call::Register);
     assert!(name(256).is_ok());
@@ -174,16 +149,10 @@ fn limits_count_characters_after_decoding() {
 #[test]
 fn a_domain_holds_28_properties_and_one_less_with_a_status() {
     let with = |count: usize, status: Option<&str>| {
-        let mut read = Given {
-            name: Some("n".into()),
-            ..Given::default()
-        };
+        let mut read = Given { name: Some("n".into()), ..Given::default() };
         read.properties = (0..count).map(|n| (format!("k{n}"), "v".into())).collect();
         let metadata = Metadata::registered(&read, Moment(1))?;
-        metadata.updated(&Given {
-            status: status.map(str::to_owned),
-            ..Given::default()
-        })
+        metadata.updated(&Given { status: status.map(str::to_owned), ..Given::default() })
     };
     assert!(with(28, None).is_ok());
     let fault = with(29, None).unwrap_err();
@@ -226,10 +195,7 @@ fn json_has_underscores_and_headers_have_dashes() {
             "properties": {"root_partition": "a b:~"},
         })
     );
-    assert_eq!(
-        serde_json::to_value(image.brief()).unwrap().as_object().unwrap().len(),
-        6
-    );
+    assert_eq!(serde_json::to_value(image.brief()).unwrap().as_object().unwrap().len(), 6);
     let headers: BTreeMap<String, String> = image.headers().into_iter().collect();
     assert_eq!(headers["x-image-meta-name"], "Debian%20%E2%98%82");
     assert_eq!(headers["x-image-meta-is-public"], "True");
@@ -239,12 +205,9 @@ fn json_has_underscores_and_headers_have_dashes() {
 
 #[test]
 fn a_stored_status_is_verbatim_in_lists_and_mapped_in_headers() {
-    for (stored, shown) in [
-        ("foo", "UNKNOWN"),
-        ("UNAVAILABLE", "SAVING"),
-        ("available", "AVAILABLE"),
-        ("ERROR", "ERROR"),
-    ] {
+    for (stored, shown) in
+        [("foo", "UNKNOWN"), ("UNAVAILABLE", "SAVING"), ("available", "AVAILABLE"), ("ERROR", "ERROR")]
+    {
         let mut object = object("n", 1);
         object.image.as_mut().unwrap().status = Some(stored.into());
         let image = Image::of(&object).unwrap();
@@ -254,9 +217,7 @@ fn a_stored_status_is_verbatim_in_lists_and_mapped_in_headers() {
 }
 
 fn passes(object: &Object, query: &str) -> bool {
-    Filters::parse(&Query::parse(Some(query)))
-        .unwrap()
-        .pass(&Image::of(object).unwrap())
+    Filters::parse(&Query::parse(Some(query))).unwrap().pass(&Image::of(object).unwrap())
 }
 
 #[test]
@@ -298,11 +259,7 @@ fn bad_sizes_and_sort_words_are_refused() {
 fn sizes_sort_as_numbers_and_names_as_text() {
     let (small, large) = (object("b", 9), object("a", 10));
     let (small, large) = (Image::of(&small).unwrap(), Image::of(&large).unwrap());
-    let compare = |query| {
-        Sort::parse(&Query::parse(Some(query)))
-            .unwrap()
-            .compare(&small, &large)
-    };
+    let compare = |query| Sort::parse(&Query::parse(Some(query))).unwrap().compare(&small, &large);
     assert!(compare("sort_key=size&sort_dir=asc").is_lt());
     assert!(compare("sort_key=size").is_gt());
     assert!(compare("sort_key=name&sort_dir=asc").is_gt());
@@ -329,7 +286,11 @@ fn member_lists_are_refused_with_their_reasons() {
         assert_eq!(read(kind, body).unwrap_err(), reason, "{body}");
     }
     assert_eq!(
-        read(json, r#"{"memberships": [{"member_id": "u1", "can_share": true}, {"member_id": "*"}, {"member_id": "o:g"}]}"#).unwrap(),
+        read(
+            json,
+            r#"{"memberships": [{"member_id": "u1", "can_share": true}, {"member_id": "*"}, {"member_id": "o:g"}]}"#
+        )
+        .unwrap(),
         ["u1", "o:g"]
     );
 }

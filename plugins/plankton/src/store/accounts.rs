@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     containers::{self, Usage},
     db::{self, Batch, Following},
-    keys, objects,
+    keys, places,
 };
 use crate::{
     faults::Fault,
@@ -50,13 +50,7 @@ pub struct Change {
 /// The account's record.
 pub fn get(account: &str) -> Result<Account, Fault> {
     let kept = db::get_json::<Account>(&keys::account(account))?;
-    Ok(kept.map_or_else(
-        || Account {
-            id: account.to_owned(),
-            ..Account::default()
-        },
-        |kept| kept.value,
-    ))
+    Ok(kept.map_or_else(|| Account { id: account.to_owned(), ..Account::default() }, |kept| kept.value))
 }
 
 /// What an account holds: number of containers, and the usage of all together.
@@ -97,10 +91,7 @@ pub fn update(account: &str, change: &Change) -> Result<(), Fault> {
         }
         let (old, new) = (memberships(account, &before), memberships(account, &after));
         let following = Following {
-            add: new
-                .difference(&old)
-                .map(|key| (key.clone(), String::new()))
-                .collect(),
+            add: new.difference(&old).map(|key| (key.clone(), String::new())).collect(),
             remove: old.difference(&new).cloned().collect(),
         };
         let mut batch = Batch::default();
@@ -111,34 +102,22 @@ pub fn update(account: &str, change: &Change) -> Result<(), Fault> {
     })
 }
 
-fn set_group(
-    groups: &mut BTreeMap<String, BTreeSet<String>>,
-    name: &str,
-    list: &str,
-) -> Result<(), Fault> {
+fn set_group(groups: &mut BTreeMap<String, BTreeSet<String>>, name: &str, list: &str) -> Result<(), Fault> {
     if name.contains(['-', '_']) {
         return Err(Fault::bad_request("Bad characters in group name"));
     }
-    let members: BTreeSet<String> = list
-        .split(',')
-        .map(str::trim)
-        .filter(|member| !member.is_empty())
-        .map(principal)
-        .collect();
+    let members: BTreeSet<String> =
+        list.split(',').map(str::trim).filter(|member| !member.is_empty()).map(principal).collect();
     if members.is_empty() {
         groups.remove(name);
         return Ok(());
     }
     if members.len() > GROUPS {
-        return Err(Fault::bad_request(format!(
-            "A group cannot have more than {GROUPS} members"
-        )));
+        return Err(Fault::bad_request(format!("A group cannot have more than {GROUPS} members")));
     }
     groups.insert(name.to_owned(), members);
     if groups.len() > GROUPS {
-        return Err(Fault::bad_request(format!(
-            "An account cannot have more than {GROUPS} groups"
-        )));
+        return Err(Fault::bad_request(format!("An account cannot have more than {GROUPS} groups")));
     }
     Ok(())
 }
@@ -160,13 +139,7 @@ pub fn in_group(principal: &str, user: &str) -> Result<bool, Fault> {
         return Ok(false);
     };
     let account = db::get_json::<Account>(&keys::account(owner))?;
-    Ok(account.is_some_and(|account| {
-        account
-            .value
-            .groups
-            .get(group)
-            .is_some_and(|members| members.contains(user))
-    }))
+    Ok(account.is_some_and(|account| account.value.groups.get(group).is_some_and(|members| members.contains(user))))
 }
 
 /// Under which names things may be shared with a user: the id, the groups, everyone.
@@ -182,9 +155,8 @@ pub fn principals(user: &str) -> Result<Vec<String>, Fault> {
         let Some(account) = db::get_json::<Account>(&format!("a/{owner}"))? else {
             continue;
         };
-        let names = account.value.groups.iter().filter(|(name, members)| {
-            keys::id(name) == group && members.contains(user)
-        });
+        let names =
+            account.value.groups.iter().filter(|(name, members)| keys::id(name) == group && members.contains(user));
         found.extend(names.map(|(name, _)| format!("{}:{name}", account.value.id)));
     }
     Ok(found)
@@ -202,7 +174,7 @@ pub fn shares(account: &str, container: Option<&str>, user: &str) -> Result<bool
             let Some(object) = db::get_json::<Object>(&head)? else {
                 continue;
             };
-            if objects::stated(&object.value, user)? {
+            if places::stated(&object.value, user)? {
                 return Ok(true);
             }
         }
@@ -228,7 +200,7 @@ pub fn sharers(user: &str, marker: Option<&str>, limit: usize) -> Result<Vec<Str
                 .map(|(account, _)| format!("{prefix}{account}/"));
             let head = db::read_text(entry.value)?;
             match (db::get_json::<Object>(&head)?, account_prefix) {
-                (Some(object), Some(account_prefix)) if objects::stated(&object.value, user)? => {
+                (Some(object), Some(account_prefix)) if places::stated(&object.value, user)? => {
                     found.insert(object.value.account);
                     // One object is enough; go on with the next account.
                     from = keys::end_of(&account_prefix);
@@ -238,9 +210,5 @@ pub fn sharers(user: &str, marker: Option<&str>, limit: usize) -> Result<Vec<Str
         }
     }
     found.remove(user);
-    Ok(found
-        .into_iter()
-        .filter(|account| marker.is_none_or(|marker| account.as_str() > marker))
-        .take(limit)
-        .collect())
+    Ok(found.into_iter().filter(|account| marker.is_none_or(|marker| account.as_str() > marker)).take(limit).collect())
 }

@@ -61,10 +61,7 @@ impl Upload {
         let mut upload = Upload {
             map: db::random_hex(16)?,
             size: received.size,
-            md5: hex(received
-                .digests
-                .first()
-                .ok_or_else(|| lacking("body digest"))?),
+            md5: hex(received.digests.first().ok_or_else(|| lacking("body digest"))?),
             order: Vec::with_capacity(received.pieces.len()),
             pieces: BTreeMap::new(),
             ahead: None,
@@ -175,20 +172,14 @@ impl Upload {
                 Some(there) if there.value.doomed.is_none() => there.value.kept,
                 Some(there) => {
                     batch.unchanged(&key, Some(there.version));
-                    let record = Record {
-                        doomed: None,
-                        ..there.value
-                    };
+                    let record = Record { doomed: None, ..there.value };
                     batch.put_json(&key, &record)?;
                     record.kept
                 }
                 None => {
                     batch.unchanged(&key, None);
                     batch.attach(keys::blob(&text), piece);
-                    let record = Record {
-                        kept: *size,
-                        doomed: None,
-                    };
+                    let record = Record { kept: *size, doomed: None };
                     batch.put_json(&key, &record)?;
                     record.kept
                 }
@@ -200,13 +191,7 @@ impl Upload {
     }
 
     fn blocks(&self, kept: &BTreeMap<Hash, u32>) -> Vec<Block> {
-        self.order
-            .iter()
-            .map(|hash| Block {
-                hash: *hash,
-                kept: kept.get(hash).copied().unwrap_or(0),
-            })
-            .collect()
+        self.order.iter().map(|hash| Block { hash: *hash, kept: kept.get(hash).copied().unwrap_or(0) }).collect()
     }
 }
 
@@ -218,10 +203,7 @@ fn lacking(what: &str) -> Fault {
 /// One stretch of an object as segments for the host to send.
 pub fn segments(content: &Content, stretch: Stretch) -> Result<Vec<Segment>, Fault> {
     let end = stretch.offset + stretch.length;
-    let mut reader = Reader {
-        content,
-        chunk: None,
-    };
+    let mut reader = Reader { content, chunk: None };
     let mut segments = Vec::new();
     let mut at = stretch.offset;
     while at < end {
@@ -270,10 +252,7 @@ impl Reader<'_> {
                         &mut chunk.insert((wanted, packed)).1
                     }
                 };
-                packed
-                    .chunks_exact(Block::PACKED)
-                    .nth(index % CHUNK)
-                    .and_then(Block::unpack)
+                packed.chunks_exact(Block::PACKED).nth(index % CHUNK).and_then(Block::unpack)
             }
         };
         found.ok_or_else(|| {
@@ -324,17 +303,11 @@ pub fn share(content: &Content, batch: &mut Batch) -> Result<Content, Fault> {
             ahead(&|batch| batch.put_json(&pending, &serde_json::json!({ "upload": map })))?;
             let chunks = usize::try_from(*count).unwrap_or(usize::MAX).div_ceil(CHUNK);
             for index in 0..chunks {
-                let packed = db::get(&keys::chunk(&content.map, index))?
-                    .map(|kept| kept.value)
-                    .unwrap_or_default();
-                let blocks: Vec<Block> = packed
-                    .chunks_exact(Block::PACKED)
-                    .filter_map(Block::unpack)
-                    .collect();
+                let packed = db::get(&keys::chunk(&content.map, index))?.map(|kept| kept.value).unwrap_or_default();
+                let blocks: Vec<Block> = packed.chunks_exact(Block::PACKED).filter_map(Block::unpack).collect();
                 for blocks in blocks.chunks(db::COMMIT) {
                     ahead(&|batch| {
-                        let distinct: BTreeMap<Hash, &Block> =
-                            blocks.iter().map(|b| (b.hash, b)).collect();
+                        let distinct: BTreeMap<Hash, &Block> = blocks.iter().map(|b| (b.hash, b)).collect();
                         for block in distinct.into_values() {
                             refer(block, batch);
                         }
@@ -349,8 +322,5 @@ pub fn share(content: &Content, batch: &mut Batch) -> Result<Content, Fault> {
             batch.delete(pending);
         }
     }
-    Ok(Content {
-        map,
-        ..content.clone()
-    })
+    Ok(Content { map, ..content.clone() })
 }

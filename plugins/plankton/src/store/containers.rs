@@ -200,17 +200,8 @@ pub fn update(account: &str, name: &str, change: &Change) -> Result<(), Fault> {
 /// What a container holds.
 pub fn usage(account: &str, id: &str) -> Result<Usage, Fault> {
     let prefix = format!("{}{id}/", keys::account_usage(account));
-    let page = db::scan(
-        &prefix,
-        &keys::end_of(&prefix),
-        u32::from(keys::SHARDS),
-        false,
-    )?;
-    page.entries
-        .iter()
-        .try_fold(Usage::default(), |sum, entry| {
-            Ok(sum.plus(db::read_json(&entry.value)?))
-        })
+    let page = db::scan(&prefix, &keys::end_of(&prefix), u32::from(keys::SHARDS), false)?;
+    page.entries.iter().try_fold(Usage::default(), |sum, entry| Ok(sum.plus(db::read_json(&entry.value)?)))
 }
 
 /// Remove a container that holds nothing; 409 if it holds something. What its objects were goes to
@@ -232,10 +223,7 @@ pub fn delete(account: &str, name: &str) -> Result<(), Fault> {
             }
         }
         if Stream::new('o', id).next()?.is_some() {
-            return Err(Stop::Fault(Fault::new(
-                Kind::Conflict,
-                "Container is not empty",
-            )));
+            return Err(Stop::Fault(Fault::new(Kind::Conflict, "Container is not empty")));
         }
         batch.delete(key);
         batch.put_json(

@@ -44,10 +44,7 @@ impl From<Fault> for Stop {
 impl From<kv::Error> for Fault {
     fn from(error: kv::Error) -> Fault {
         match error {
-            kv::Error::QuotaExceeded => Fault::new(
-                Kind::EntityTooLarge,
-                "The space given to this service is used up",
-            ),
+            kv::Error::QuotaExceeded => Fault::new(Kind::EntityTooLarge, "The space given to this service is used up"),
             error => {
                 plugbay_sdk::error!("key-value store: {error:?}");
                 Fault::new(Kind::Internal, "The store failed")
@@ -58,18 +55,12 @@ impl From<kv::Error> for Fault {
 
 /// The value of a key.
 pub fn get(key: &str) -> Result<Option<Kept<Vec<u8>>>, Fault> {
-    Ok(kv::get(key)?.map(|entry| Kept {
-        value: entry.value,
-        version: entry.version,
-    }))
+    Ok(kv::get(key)?.map(|entry| Kept { value: entry.value, version: entry.version }))
 }
 
 /// The value of a key, read as JSON.
 pub fn get_json<T: DeserializeOwned>(key: &str) -> Result<Option<Kept<T>>, Fault> {
-    Ok(kv::get_json(key)?.map(|stored| Kept {
-        value: stored.value,
-        version: stored.version,
-    }))
+    Ok(kv::get_json(key)?.map(|stored| Kept { value: stored.value, version: stored.version }))
 }
 
 /// Read a value that came from a listing.
@@ -89,12 +80,7 @@ fn broken(cause: &dyn std::fmt::Display) -> Fault {
 
 /// A stretch of keys, `start` inclusive, `end` exclusive.
 pub fn scan(start: &str, end: &str, limit: u32, reverse: bool) -> Result<Page, Fault> {
-    Ok(kv::scan(&Range {
-        start: start.to_owned(),
-        end: Some(end.to_owned()),
-        limit,
-        reverse,
-    })?)
+    Ok(kv::scan(&Range { start: start.to_owned(), end: Some(end.to_owned()), limit, reverse })?)
 }
 
 /// Checks and ops that are committed together.
@@ -137,10 +123,7 @@ impl Batch {
 
     /// Make a piece of this request permanent.
     pub fn attach(&mut self, name: String, piece: &str) {
-        self.ops.push(Op::AttachBlob(Attachment {
-            name,
-            piece: piece.to_owned(),
-        }));
+        self.ops.push(Op::AttachBlob(Attachment { name, piece: piece.to_owned() }));
     }
 
     /// All or nothing; the version that every key written now has.
@@ -215,10 +198,7 @@ pub fn attempt<T>(mut write: impl FnMut() -> Result<T, Stop>) -> Result<T, Fault
             Err(Stop::Fault(fault)) => return Err(fault),
         }
     }
-    Err(Fault::new(
-        Kind::Unavailable,
-        "Too many others are writing here; try again",
-    ))
+    Err(Fault::new(Kind::Unavailable, "Too many others are writing here; try again"))
 }
 
 /// That many random bytes, hexadecimal.
@@ -240,12 +220,5 @@ pub fn random_uuid() -> Result<String, Fault> {
         "2" | "6" | "a" | "e" => "a",
         _ => "b",
     };
-    Ok(format!(
-        "{}-{}-4{}-{variant}{}-{}",
-        part(0..8),
-        part(8..12),
-        part(13..16),
-        part(17..20),
-        part(20..32)
-    ))
+    Ok(format!("{}-{}-4{}-{variant}{}-{}", part(0..8), part(8..12), part(13..16), part(17..20), part(20..32)))
 }

@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, VecDeque};
 use super::{
     accounts,
     db::{self, Kept},
-    keys, objects,
-    objects::{Draft, Place},
+    keys,
+    objects::{self, Draft},
+    places::{self, Place},
 };
 use crate::{
     faults::Fault,
@@ -29,12 +30,7 @@ fn find(uuid: &str) -> Result<(Place, Kept<Object>), Fault> {
     }
     let key = db::get(&keys::uuid(&uuid.to_ascii_lowercase()))?.ok_or_else(missing)?;
     let object = db::get_json::<Object>(&db::read_text(key.value)?)?.ok_or_else(missing)?;
-    let Object {
-        account,
-        container,
-        name,
-        ..
-    } = &object.value;
+    let Object { account, container, name, .. } = &object.value;
     let place = Place::find(account, container, name)?.ok_or_else(missing)?;
     let head = place.head()?.ok_or_else(missing)?;
     // What leads here is checked: it may be left over from something that moved or went away.
@@ -47,18 +43,14 @@ fn find(uuid: &str) -> Result<(Place, Kept<Object>), Fault> {
 /// The image of this id for a user with at least this access; 404 comes before 403.
 fn accessible(uuid: &str, user: &str, least: Access) -> Result<(Place, Kept<Object>), Fault> {
     let (place, head) = find(uuid)?;
-    if objects::access(&place, Some(&head.value), user)? < least {
+    if places::access(&place, Some(&head.value), user)? < least {
         return Err(Fault::forbidden(""));
     }
     Ok((place, head))
 }
 
 fn owned(object: &Object, user: &str) -> Result<(), Fault> {
-    if object.account == user {
-        Ok(())
-    } else {
-        Err(Fault::forbidden(""))
-    }
+    if object.account == user { Ok(()) } else { Err(Fault::forbidden("")) }
 }
 
 /// The object behind an image that a user may read.
@@ -69,36 +61,25 @@ pub fn get(uuid: &str, user: &str) -> Result<Object, Fault> {
 /// Register the object at a location, or register it again. Permissions start afresh: the owner
 /// reads, and everyone if it is public.
 pub fn register(location: &Location, given: &Given, user: &str) -> Result<Object, Fault> {
-    let Location {
-        account,
-        container,
-        object,
-    } = location;
+    let Location { account, container, object } = location;
     objects::write(
         || {
-            let (place, head) =
-                objects::readable(account, container, object, user).map_err(quiet)?;
+            let (place, head) = places::readable(account, container, object, user).map_err(quiet)?;
             Ok((place, Some(head)))
         },
         None,
         |_, there| {
-            let object = there.ok_or_else(objects::missing)?;
+            let object = there.ok_or_else(places::missing)?;
             given.agrees_with(object.content.size, &object.content.root)?;
             owned(object, user)?;
-            let created = object
-                .image
-                .as_ref()
-                .map_or_else(Moment::now, |image| image.created);
+            let created = object.image.as_ref().map_or_else(Moment::now, |image| image.created);
             let mut read = BTreeSet::from([object.account.clone()]);
             if given.is_public == Some(true) {
                 read.insert(EVERYONE.to_owned());
             }
             Ok(Draft {
                 image: Some(Metadata::registered(given, created)?),
-                permissions: Permissions {
-                    read,
-                    write: BTreeSet::new(),
-                },
+                permissions: Permissions { read, write: BTreeSet::new() },
                 ..Draft::of(object, user)
             })
         },
@@ -107,11 +88,7 @@ pub fn register(location: &Location, given: &Given, user: &str) -> Result<Object
 
 /// The registry leaves the message of a 403 empty.
 fn quiet(fault: Fault) -> Fault {
-    if fault.status() == 403 {
-        Fault::forbidden("")
-    } else {
-        fault
-    }
+    if fault.status() == 403 { Fault::forbidden("") } else { fault }
 }
 
 /// Change an image's metadata. Publicity is the owner's; the rest takes write permission.
@@ -132,9 +109,7 @@ pub fn update(uuid: &str, given: &Given, user: &str) -> Result<Object, Fault> {
 
 /// Take an image out of the registry; the object stays as it is.
 pub fn unregister(uuid: &str, user: &str) -> Result<(), Fault> {
-    change(uuid, user, |object, _| {
-        Ok((None, object.permissions.clone()))
-    })?;
+    change(uuid, user, |object, _| Ok((None, object.permissions.clone())))?;
     Ok(())
 }
 
@@ -153,22 +128,14 @@ fn change(
             let object = there.ok_or_else(missing)?;
             let metadata = object.image.as_ref().ok_or_else(missing)?;
             let (image, permissions) = make(object, metadata)?;
-            Ok(Draft {
-                image,
-                permissions,
-                ..Draft::of(object, user)
-            })
+            Ok(Draft { image, permissions, ..Draft::of(object, user) })
         },
     )
 }
 
 /// Change who is a member. Whoever may read the image may ask for what is so already; a change is
 /// the owner's.
-pub fn set_members(
-    uuid: &str,
-    user: &str,
-    change: impl Fn(&mut BTreeSet<String>),
-) -> Result<(), Fault> {
+pub fn set_members(uuid: &str, user: &str, change: impl Fn(&mut BTreeSet<String>)) -> Result<(), Fault> {
     objects::share(
         || accessible(uuid, user, Access::Read),
         |object| {
@@ -195,12 +162,7 @@ struct Source {
 
 impl Source {
     fn new(prefix: String) -> Source {
-        Source {
-            end: keys::end_of(&prefix),
-            prefix,
-            more: true,
-            ahead: VecDeque::new(),
-        }
+        Source { end: keys::end_of(&prefix), prefix, more: true, ahead: VecDeque::new() }
     }
 
     /// The newest position not taken yet.
@@ -242,20 +204,12 @@ impl Visible {
                 keys::shared_images(&principal)
             }));
         }
-        Ok(Visible {
-            user: user.to_owned(),
-            sources,
-            at_once: expected.clamp(1, 256),
-        })
+        Ok(Visible { user: user.to_owned(), sources, at_once: expected.clamp(1, 256) })
     }
 
     /// Only what one account registered, whoever may see it: for the account itself.
     pub fn owned_by(user: &str) -> Visible {
-        Visible {
-            user: user.to_owned(),
-            sources: vec![Source::new(keys::owned_images(user))],
-            at_once: 256,
-        }
+        Visible { user: user.to_owned(), sources: vec![Source::new(keys::owned_images(user))], at_once: 256 }
     }
 
     /// The next image. Keys that lead to something else by now are passed over.
@@ -274,11 +228,7 @@ impl Visible {
             };
             let mut leads = BTreeSet::new();
             for source in &mut self.sources {
-                while source
-                    .ahead
-                    .front()
-                    .is_some_and(|(place, _)| *place == newest)
-                {
+                while source.ahead.front().is_some_and(|(place, _)| *place == newest) {
                     leads.extend(source.ahead.pop_front().map(|(_, head)| head));
                 }
             }
@@ -296,17 +246,13 @@ impl Visible {
         let Some(image) = Image::of(object) else {
             return Ok(false);
         };
-        Ok(
-            keys::image_place(image.metadata.created, &object.uuid) == position
-                && (object.account == self.user || objects::stated(object, &self.user)?),
-        )
+        Ok(keys::image_place(image.metadata.created, &object.uuid) == position
+            && (object.account == self.user || places::stated(object, &self.user)?))
     }
 }
 
 impl std::fmt::Debug for Visible {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Visible")
-            .field("user", &self.user)
-            .finish_non_exhaustive()
+        f.debug_struct("Visible").field("user", &self.user).finish_non_exhaustive()
     }
 }

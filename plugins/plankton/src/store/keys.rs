@@ -61,15 +61,8 @@ pub const SHARDS: u8 = 8;
 pub fn id(id: &str) -> String {
     let plain = !id.is_empty()
         && id.len() <= PLAIN_ID
-        && (id == "*"
-            || id
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.@:".contains(&b)));
-    if plain {
-        id.to_owned()
-    } else {
-        format!("~{}", digest(id))
-    }
+        && (id == "*" || id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@:".contains(&b)));
+    if plain { id.to_owned() } else { format!("~{}", digest(id)) }
 }
 
 /// 128 bits of a hash, hexadecimal.
@@ -98,10 +91,7 @@ impl Slot {
             space = below(&space, head);
             rest = tail;
         }
-        Slot {
-            place: format!("{space}/{rest}"),
-            markers,
-        }
+        Slot { place: format!("{space}/{rest}"), markers }
     }
 
     /// Key of the container record in this slot.

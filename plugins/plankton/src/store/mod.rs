@@ -1,7 +1,9 @@
 //! What is kept, and every change to it.
 //!
 //! [`keys`] is the layout, [`db`] the way to the key-value capability, [`names`] the ordered
-//! streams; [`accounts`], [`containers`], [`objects`], [`blocks`] and [`images`] are the operations.
+//! streams, [`places`] the way to objects and who may do what; [`accounts`], [`containers`],
+//! [`objects`], [`blocks`] and [`images`] are the operations.
+//!
 //! Nothing here knows HTTP beyond the faults that operations end with. Invariant: every write is a
 //! commit with checks on what it was decided by, tried again when another writer was faster.
 
@@ -13,3 +15,4 @@ pub mod images;
 pub mod keys;
 pub mod names;
 pub mod objects;
+pub mod places;

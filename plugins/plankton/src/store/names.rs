@@ -30,12 +30,7 @@ struct Level {
 
 impl Level {
     fn new(space: String, lead: String, from: String) -> Level {
-        Level {
-            space,
-            lead,
-            from: Some(from),
-            read: VecDeque::new(),
-        }
+        Level { space, lead, from: Some(from), read: VecDeque::new() }
     }
 
     fn next(&mut self, class: char) -> Result<Option<(String, Vec<u8>)>, Fault> {
@@ -43,12 +38,7 @@ impl Level {
             && let Some(from) = self.from.take()
         {
             let prefix = format!("{class}/{}/", self.space);
-            let page = db::scan(
-                &format!("{prefix}{from}"),
-                &keys::end_of(&prefix),
-                AHEAD,
-                false,
-            )?;
+            let page = db::scan(&format!("{prefix}{from}"), &keys::end_of(&prefix), AHEAD, false)?;
             for entry in page.entries {
                 if let Some(rest) = entry.key.strip_prefix(&prefix) {
                     self.read.push_back((rest.to_owned(), entry.value));
@@ -86,11 +76,8 @@ impl Names for Stream {
                 Some((rest, value)) => match rest.strip_suffix('\0') {
                     None => return Ok(Some((format!("{}{rest}", level.lead), value))),
                     Some(head) => {
-                        let below = Level::new(
-                            keys::below(&level.space, head),
-                            format!("{}{head}", level.lead),
-                            String::new(),
-                        );
+                        let below =
+                            Level::new(keys::below(&level.space, head), format!("{}{head}", level.lead), String::new());
                         self.levels.push(below);
                     }
                 },
@@ -104,16 +91,58 @@ impl Names for Stream {
         let (mut space, mut lead, mut rest) = (self.space.clone(), String::new(), from);
         while let Some((head, tail)) = keys::split_segment(rest) {
             // The level itself goes on after the marker that leads down.
-            self.levels.push(Level::new(
-                space.clone(),
-                lead.clone(),
-                format!("{head}\0\0"),
-            ));
+            self.levels.push(Level::new(space.clone(), lead.clone(), format!("{head}\0\0")));
             space = keys::below(&space, head);
             lead.push_str(head);
             rest = tail;
         }
         self.levels.push(Level::new(space, lead, rest.to_owned()));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugbay_sdk::testing::Host;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::listing::{Row, Selection, select};
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_stream_gives_all_names_in_byte_order_from_any_point(
+            names in prop::collection::btree_set("[ab]{0,2}(a{238}|)(b{240}|)[ab\u{10ffff}]{1,3}", 1..20),
+            from in "[ab]{0,2}(a{238}|)(b{240}|)[ab]{0,3}",
+        ) {
+            let host = Host::new();
+            host.install();
+            for name in &names {
+                let slot = keys::Slot::of("s", name);
+                host.put(&slot.head(), name.as_bytes());
+                for marker in slot.markers {
+                    host.put(&format!("o/{marker}"), "");
+                }
+            }
+            let selection = Selection {
+                prefix: String::new(),
+                delimiter: None,
+                virtual_rows: true,
+                marker: Some(from.clone()),
+                limit: 100,
+            };
+            let rows = select(&mut Stream::new('o', "s"), &selection, |name, value| Ok(name.as_bytes() == value.as_slice()))
+                .map_err(|fault| TestCaseError::fail(fault.to_string()))?;
+            let found: Vec<String> = rows
+                .into_iter()
+                .map(|row| match row {
+                    Row::Name(name, _) | Row::Directory(name) => name,
+                })
+                .collect();
+            let expected: Vec<String> = names.into_iter().filter(|name| *name > from).collect();
+            prop_assert_eq!(found, expected);
+        }
     }
 }

@@ -1,163 +1,26 @@
-//! Objects: finding them, who may do what, and every change of a head with its history.
+//! Every change of an object's head, with its history, its usage and the keys that follow from it.
+//!
+//! Invariant: a head is committed with a check on the head it replaces. So there is one history, and
+//! of two writers the second builds on what the first one wrote.
 
 use std::collections::BTreeMap;
 
 use super::{
-    accounts,
     blocks::{self, Upload},
-    containers::{self, Container, Usage},
+    containers::{self, Usage},
     db::{self, Batch, Following, Kept, Stop},
     keys::{self, Slot},
+    places::{Place, missing},
 };
 use crate::{
     faults::{Fault, Kind},
     object::{Content, Object},
-    sharing::{Access, EVERYONE, Permissions, inheritance, is_directory},
+    sharing::{EVERYONE, Permissions},
     time::Moment,
 };
 
 /// Most bytes of an object's record: a little less than a value may have.
 const RECORD: usize = 240 * 1024;
-
-/// A name in a container that is there.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// The account.
-    pub account: String,
-    /// The container's name.
-    pub container: String,
-    /// The container's record.
-    pub record: Kept<Container>,
-    /// The object's name.
-    pub name: String,
-    slot: Slot,
-}
-
-impl Place {
-    /// The place of this name; none if there is no such container.
-    pub fn find(account: &str, container: &str, name: &str) -> Result<Option<Place>, Fault> {
-        Ok(containers::get(account, container)?.map(|record| Place {
-            account: account.to_owned(),
-            container: container.to_owned(),
-            slot: Slot::of(&record.value.id, name),
-            record,
-            name: name.to_owned(),
-        }))
-    }
-
-    /// The place of another name in the same container.
-    fn sibling(&self, name: &str) -> Place {
-        Place {
-            slot: Slot::of(&self.record.value.id, name),
-            name: name.to_owned(),
-            ..self.clone()
-        }
-    }
-
-    /// The object that is there now.
-    pub fn head(&self) -> Result<Option<Kept<Object>>, Fault> {
-        if self.name.is_empty() || self.name.contains('\0') {
-            return Ok(None);
-        }
-        db::get_json(&self.slot.head())
-    }
-
-    fn history(&self) -> String {
-        self.slot.history(&self.record.value.id)
-    }
-}
-
-/// The fault for an object that is not there.
-pub fn missing() -> Fault {
-    Fault::not_found("Object does not exist")
-}
-
-/// The fault for what the caller may not do.
-pub fn denied() -> Fault {
-    Fault::forbidden("Not allowed")
-}
-
-/// Whether an object's own permissions let a user read it. The owner is not asked about.
-pub fn stated(object: &Object, user: &str) -> Result<bool, Fault> {
-    let access = object
-        .permissions
-        .access(user, |group| accounts::in_group(group, user))?;
-    Ok(access >= Access::Read)
-}
-
-/// The permissions that count at a place, and the name they come from: the object's own, or those
-/// of the nearest directory above it that has any.
-pub fn permissions(
-    place: &Place,
-    head: Option<&Object>,
-) -> Result<Option<(String, Permissions)>, Fault> {
-    for name in inheritance(&place.name) {
-        let found = if name == place.name {
-            head.map(|object| object.permissions.clone())
-        } else {
-            place
-                .sibling(&name)
-                .head()?
-                .filter(|parent| is_directory(&parent.value.content_type))
-                .map(|parent| parent.value.permissions)
-        };
-        if let Some(permissions) = found.filter(|permissions| !permissions.is_empty()) {
-            return Ok(Some((name, permissions)));
-        }
-    }
-    Ok(None)
-}
-
-/// What a user may do at a place.
-pub fn access(place: &Place, head: Option<&Object>, user: &str) -> Result<Access, Fault> {
-    if place.account == user {
-        return Ok(Access::Write);
-    }
-    match permissions(place, head)? {
-        Some((_, permissions)) => {
-            permissions.access(user, |group| accounts::in_group(group, user))
-        }
-        None => Ok(Access::None),
-    }
-}
-
-/// The object at a place, as a user who may read it. Whoever may not read what is there, or would
-/// not be allowed to, gets a 403 whether or not something is there; the owner gets a 404.
-pub fn readable(
-    account: &str,
-    container: &str,
-    name: &str,
-    user: &str,
-) -> Result<(Place, Kept<Object>), Fault> {
-    let own = account == user;
-    let Some(place) = Place::find(account, container, name)? else {
-        return Err(if own { missing() } else { denied() });
-    };
-    let head = place.head()?;
-    if access(&place, head.as_ref().map(|kept| &kept.value), user)? < Access::Read {
-        return Err(denied());
-    }
-    let kept = head.ok_or_else(missing)?;
-    Ok((place, kept))
-}
-
-/// The place where a user may write; 403 if the user may not, 404 if there is no such container.
-pub fn writable(
-    account: &str,
-    container: &str,
-    name: &str,
-    user: &str,
-) -> Result<(Place, Option<Kept<Object>>), Fault> {
-    let own = account == user;
-    let Some(place) = Place::find(account, container, name)? else {
-        return Err(if own { containers::missing() } else { denied() });
-    };
-    let head = place.head()?;
-    if access(&place, head.as_ref().map(|kept| &kept.value), user)? < Access::Write {
-        return Err(denied());
-    }
-    Ok((place, head))
-}
 
 /// The keys that follow from an object, all of which lead to its head.
 fn following(object: &Object) -> Vec<String> {
@@ -165,22 +28,13 @@ fn following(object: &Object) -> Vec<String> {
     let mut found = vec![keys::uuid(&object.uuid)];
     let principals = object.permissions.principals();
     for principal in &principals {
-        found.push(format!(
-            "{}{}/{}",
-            keys::shared_by(principal, owner),
-            object.container_id,
-            object.uuid
-        ));
+        found.push(format!("{}{}/{}", keys::shared_by(principal, owner), object.container_id, object.uuid));
     }
     if let Some(image) = &object.image {
         let place = keys::image_place(image.created, &object.uuid);
         found.push(format!("{}{place}", keys::owned_images(owner)));
         for principal in principals.into_iter().filter(|name| *name != owner) {
-            let prefix = if principal == EVERYONE {
-                keys::public_images()
-            } else {
-                keys::shared_images(principal)
-            };
+            let prefix = if principal == EVERYONE { keys::public_images() } else { keys::shared_images(principal) };
             found.push(format!("{prefix}{place}"));
         }
     }
@@ -227,21 +81,11 @@ fn commit(heads: &[Head<'_>], mut batch: Batch) -> Result<(), Stop> {
         }
     }
     let following = Following {
-        remove: old
-            .keys()
-            .filter(|key| !new.contains_key(*key))
-            .cloned()
-            .collect(),
-        add: new
-            .into_iter()
-            .filter(|(key, value)| old.get(key) != Some(value))
-            .collect(),
+        remove: old.keys().filter(|key| !new.contains_key(*key)).cloned().collect(),
+        add: new.into_iter().filter(|(key, value)| old.get(key) != Some(value)).collect(),
     };
     let truth = truth.as_ref();
-    following.commit(
-        batch,
-        truth.map(|(key, value)| (key.as_str(), value.as_slice())),
-    )
+    following.commit(batch, truth.map(|(key, value)| (key.as_str(), value.as_slice())))
 }
 
 /// The number and time of the version that comes after everything at this place.
@@ -280,10 +124,7 @@ fn count(changes: &[Counted<'_>], batch: &mut Batch) -> Result<(), Fault> {
         if quota > 0 && grown > 0 {
             let there = containers::usage(account, &container.id)?;
             if there.bytes.saturating_add(grown) > quota {
-                return Err(Fault::new(
-                    Kind::EntityTooLarge,
-                    format!("Container quota exceeded: {quota} bytes"),
-                ));
+                return Err(Fault::new(Kind::EntityTooLarge, format!("Container quota exceeded: {quota} bytes")));
             }
         }
         let key = keys::usage(account, &container.id, place.slot.shard());
@@ -295,11 +136,7 @@ fn count(changes: &[Counted<'_>], batch: &mut Batch) -> Result<(), Fault> {
         }
         if let Some((_, usage)) = shards.get_mut(&key) {
             let change = |now: u64, less: u64, more: u64| now.saturating_add(more).saturating_sub(less);
-            usage.objects = change(
-                usage.objects,
-                u64::from(old.is_some()),
-                u64::from(new.is_some()),
-            );
+            usage.objects = change(usage.objects, u64::from(old.is_some()), u64::from(new.is_some()));
             usage.bytes = change(usage.bytes, size(*old), size(*new));
             usage.modified = Moment::now();
         }
@@ -312,12 +149,7 @@ fn count(changes: &[Counted<'_>], batch: &mut Batch) -> Result<(), Fault> {
 }
 
 /// Keep what was there in the history, or have the collector look at it.
-fn retire(
-    place: &Place,
-    old: &Object,
-    new: Option<&Object>,
-    batch: &mut Batch,
-) -> Result<(), Fault> {
+fn retire(place: &Place, old: &Object, new: Option<&Object>, batch: &mut Batch) -> Result<(), Fault> {
     let history = place.history();
     if !place.record.value.policy.forget {
         return batch.put_json(keys::version(&history, old.version), old);
@@ -361,21 +193,13 @@ pub fn write(
             batch.unchanged(&key, Some(place.record.version));
         }
         if upload.is_some() {
-            let change = Counted {
-                place: &place,
-                old: there,
-                new: Some(&new),
-            };
+            let change = Counted { place: &place, old: there, new: Some(&new) };
             count(&[change], &mut batch)?;
         }
         if let Some(object) = there {
             retire(&place, object, Some(&new), &mut batch)?;
         }
-        let head = Head {
-            slot: &place.slot,
-            old: old.as_ref(),
-            new: Some(&new),
-        };
+        let head = Head { slot: &place.slot, old: old.as_ref(), new: Some(&new) };
         commit(&[head], batch)?;
         Ok(new)
     })
@@ -412,13 +236,7 @@ impl Draft {
     }
 
     /// The version it makes at a place.
-    fn object(
-        self,
-        place: &Place,
-        uuid: String,
-        (version, modified): (u64, Moment),
-        content: Content,
-    ) -> Object {
+    fn object(self, place: &Place, uuid: String, (version, modified): (u64, Moment), content: Content) -> Object {
         Object {
             account: place.account.clone(),
             container: place.container.clone(),
@@ -450,49 +268,26 @@ pub fn share(
         if permissions == old.value.permissions {
             return Ok(());
         }
-        let new = Object {
-            permissions,
-            ..old.value.clone()
-        };
-        let head = Head {
-            slot: &place.slot,
-            old: Some(&old),
-            new: Some(&new),
-        };
+        let new = Object { permissions, ..old.value.clone() };
+        let head = Head { slot: &place.slot, old: Some(&old), new: Some(&new) };
         commit(&[head], Batch::default())
     })
 }
 
 /// Remove an object that is there. Its history stays, and ends with a mark of the removal.
-pub fn remove(
-    find: impl Fn() -> Result<(Place, Kept<Object>), Fault>,
-    by: &str,
-) -> Result<(), Fault> {
+pub fn remove(find: impl Fn() -> Result<(Place, Kept<Object>), Fault>, by: &str) -> Result<(), Fault> {
     db::attempt(|| {
         let (place, old) = find()?;
         let mut batch = Batch::default();
-        let change = Counted {
-            place: &place,
-            old: Some(&old.value),
-            new: None,
-        };
+        let change = Counted { place: &place, old: Some(&old.value), new: None };
         count(&[change], &mut batch)?;
         retire_removed(&place, &old.value, by, &mut batch)?;
-        let head = Head {
-            slot: &place.slot,
-            old: Some(&old),
-            new: None,
-        };
+        let head = Head { slot: &place.slot, old: Some(&old), new: None };
         commit(&[head], batch)
     })
 }
 
-fn retire_removed(
-    place: &Place,
-    old: &Object,
-    by: &str,
-    batch: &mut Batch,
-) -> Result<(), Fault> {
+fn retire_removed(place: &Place, old: &Object, by: &str, batch: &mut Batch) -> Result<(), Fault> {
     retire(place, old, None, batch)?;
     if !place.record.value.policy.forget {
         let (version, modified) = next_version(place, Some(old))?;
@@ -524,17 +319,9 @@ pub fn transfer(
         let there = there.as_ref();
         let draft = make(&old.value, there.map(|kept| &kept.value))?;
         let mut batch = Batch::default();
-        let content = if same {
-            old.value.content.clone()
-        } else {
-            blocks::share(&old.value.content, &mut batch)?
-        };
+        let content = if same { old.value.content.clone() } else { blocks::share(&old.value.content, &mut batch)? };
         let (version, modified) = next_version(&to, there.map(|kept| &kept.value))?;
-        let uuid = if moves || same {
-            old.value.uuid.clone()
-        } else {
-            db::random_uuid()?
-        };
+        let uuid = if moves || same { old.value.uuid.clone() } else { db::random_uuid()? };
         let by = draft.by.clone();
         let new = draft.object(&to, uuid, (version, modified), content);
         match there {
@@ -544,28 +331,12 @@ pub fn transfer(
                 batch.unchanged(&key, Some(to.record.version));
             }
         }
-        let mut counted = vec![Counted {
-            place: &to,
-            old: there.map(|kept| &kept.value),
-            new: Some(&new),
-        }];
-        let mut heads = vec![Head {
-            slot: &to.slot,
-            old: there,
-            new: Some(&new),
-        }];
+        let mut counted = vec![Counted { place: &to, old: there.map(|kept| &kept.value), new: Some(&new) }];
+        let mut heads = vec![Head { slot: &to.slot, old: there, new: Some(&new) }];
         if moves && !same {
             retire_removed(&from, &old.value, &by, &mut batch)?;
-            counted.push(Counted {
-                place: &from,
-                old: Some(&old.value),
-                new: None,
-            });
-            heads.push(Head {
-                slot: &from.slot,
-                old: Some(&old),
-                new: None,
-            });
+            counted.push(Counted { place: &from, old: Some(&old.value), new: None });
+            heads.push(Head { slot: &from.slot, old: Some(&old), new: None });
         }
         count(&counted, &mut batch)?;
         commit(&heads, batch)?;

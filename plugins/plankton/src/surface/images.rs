@@ -5,10 +5,7 @@ use std::collections::BTreeSet;
 use plugbay_sdk::{Answer, Params, Request, Route, Surface};
 use serde_json::json;
 
-use super::{
-    ALWAYS, Call, HOST_ERRORS, JSON, bare, finish, json, no_endpoint, nowhere, unknown_path,
-    wrong_method,
-};
+use super::{ALWAYS, Call, HOST_ERRORS, JSON, bare, finish, json, no_endpoint, nowhere, unknown_path, wrong_method};
 use crate::{
     faults::Fault,
     image::{
@@ -44,9 +41,7 @@ enum Op {
 }
 
 const fn route(method: &'static str, path: &'static str, operation: &'static str) -> Route {
-    Route::new(method, path, operation)
-        .plugin_decides()
-        .buffered(BODY)
+    Route::new(method, path, operation).plugin_decides().buffered(BODY)
 }
 
 const TABLE: [(Op, Route); 19] = [
@@ -58,30 +53,12 @@ const TABLE: [(Op, Route); 19] = [
     (Op::Show, route("HEAD", "/images/{id}", "image-show")),
     (Op::Data, route("GET", "/images/{id}", "image-data")),
     (Op::Update, route("PUT", "/images/{id}", "image-update")),
-    (
-        Op::Unregister,
-        route("DELETE", "/images/{id}", "image-unregister"),
-    ),
-    (
-        Op::Members,
-        route("GET", "/images/{id}/members", "member-list"),
-    ),
-    (
-        Op::ReplaceMembers,
-        route("PUT", "/images/{id}/members", "member-replace"),
-    ),
-    (
-        Op::AddMember,
-        route("PUT", "/images/{id}/members/{member}", "member-add"),
-    ),
-    (
-        Op::RemoveMember,
-        route("DELETE", "/images/{id}/members/{member}", "member-remove"),
-    ),
-    (
-        Op::Shared,
-        route("GET", "/shared-images/{member}", "shared-list"),
-    ),
+    (Op::Unregister, route("DELETE", "/images/{id}", "image-unregister")),
+    (Op::Members, route("GET", "/images/{id}/members", "member-list")),
+    (Op::ReplaceMembers, route("PUT", "/images/{id}/members", "member-replace")),
+    (Op::AddMember, route("PUT", "/images/{id}/members/{member}", "member-add")),
+    (Op::RemoveMember, route("DELETE", "/images/{id}/members/{member}", "member-remove")),
+    (Op::Shared, route("GET", "/shared-images/{member}", "shared-list")),
     (Op::Nowhere, nowhere("GET")),
     (Op::Nowhere, nowhere("HEAD")),
     (Op::Nowhere, nowhere("POST")),
@@ -95,9 +72,7 @@ pub fn surface() -> Surface {
         .errors(HOST_ERRORS.0, HOST_ERRORS.1)
         .header("Content-Type", JSON)
         .without_auto_head()
-        .table(&TABLE, |op, request, params| {
-            finish(request, answer(op, request, params))
-        });
+        .table(&TABLE, |op, request, params| finish(request, answer(op, request, params)));
     for (name, value) in ALWAYS {
         surface = surface.header(name, value);
     }
@@ -176,10 +151,7 @@ fn answer(op: Op, request: &Request, params: Params<'_>) -> Result<Answer, Fault
 
 /// The headers of an image, and nothing else.
 fn shown(object: &Object) -> Answer {
-    bare(
-        200,
-        Image::of(object).map_or_else(Vec::new, |image| image.headers()),
-    )
+    bare(200, Image::of(object).map_or_else(Vec::new, |image| image.headers()))
 }
 
 fn list(call: &Call<'_>, detail: bool) -> Result<Answer, Fault> {
@@ -213,11 +185,8 @@ fn register(call: &Call<'_>) -> Result<Answer, Fault> {
 
 fn list_members(call: &Call<'_>, id: &str) -> Result<Answer, Fault> {
     let object = images::get(id, &call.user)?;
-    let members: Vec<_> = object
-        .permissions
-        .members()
-        .map(|member| json!({ "member_id": member, "can_share": false }))
-        .collect();
+    let members: Vec<_> =
+        object.permissions.members().map(|member| json!({ "member_id": member, "can_share": false })).collect();
     json(Vec::new(), &json!({ "members": members }))
 }
 
@@ -226,11 +195,7 @@ fn list_members(call: &Call<'_>, id: &str) -> Result<Answer, Fault> {
 fn shared(call: &Call<'_>, member: &str) -> Result<Answer, Fault> {
     let reads = |permissions: &Permissions| permissions.members().any(|name| name == member);
     let mut ids = BTreeSet::new();
-    let mut visible = if member == call.user {
-        Visible::owned_by(&call.user)
-    } else {
-        Visible::to(&call.user, 256)?
-    };
+    let mut visible = if member == call.user { Visible::owned_by(&call.user) } else { Visible::to(&call.user, 256)? };
     while let Some(object) = visible.next_image()? {
         let permissions = &object.permissions;
         let mine = object.account == call.user && reads(permissions);
@@ -238,9 +203,6 @@ fn shared(call: &Call<'_>, member: &str) -> Result<Answer, Fault> {
             ids.insert(object.uuid);
         }
     }
-    let shared: Vec<_> = ids
-        .into_iter()
-        .map(|id| json!({ "image_id": id, "can_share": false }))
-        .collect();
+    let shared: Vec<_> = ids.into_iter().map(|id| json!({ "image_id": id, "can_share": false })).collect();
     json(Vec::new(), &json!({ "shared_images": shared }))
 }

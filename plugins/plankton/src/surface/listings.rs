@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{Call, bare, json as json_answer, not_yet, objects::own};
 use crate::{
     faults::Fault,
-    headers::{encode_image, encode_object},
+    headers::{encode_object, encode_part},
     listing::{Names as _, Row, Selection, select},
     merkle::{ALGORITHM, BLOCK_SIZE},
     object::{Object, metadata},
@@ -16,7 +16,7 @@ use crate::{
         containers::{self, Container, Usage},
         db::{self, Kept},
         names::Stream,
-        objects::{self, Place},
+        places::{self, Place},
     },
 };
 
@@ -25,10 +25,7 @@ fn lines(mut fields: Vec<(String, String)>, names: &[String]) -> Answer {
     if names.is_empty() {
         return bare(204, fields);
     }
-    fields.push((
-        "Content-Type".to_owned(),
-        "text/plain; charset=UTF-8".to_owned(),
-    ));
+    fields.push(("Content-Type".to_owned(), "text/plain; charset=UTF-8".to_owned()));
     let mut text = names.join("\n");
     text.push('\n');
     bare(200, fields).segment(Segment::Bytes(text.into_bytes()))
@@ -42,12 +39,7 @@ fn meta_fields<'a>(
     prefix: &'a str,
     meta: impl IntoIterator<Item = (&'a String, &'a String)>,
 ) -> impl Iterator<Item = (String, String)> {
-    meta.into_iter().map(move |(name, value)| {
-        (
-            format!("{prefix}{}", encode_image(name)),
-            encode_object(value),
-        )
-    })
+    meta.into_iter().map(move |(name, value)| (format!("{prefix}{}", encode_part(name)), encode_object(value)))
 }
 
 /// Accounts that share something with the caller.
@@ -70,7 +62,7 @@ pub(super) fn accounts(call: &Call<'_>) -> Result<Answer, Fault> {
 pub(super) fn containers(call: &Call<'_>, account: &str) -> Result<Answer, Fault> {
     let mine = call.user == account;
     if !mine && !accounts::shares(account, None, &call.user)? {
-        return Err(objects::denied());
+        return Err(places::denied());
     }
     let record = accounts::get(account)?;
     let (count, usage) = accounts::usage(account)?;
@@ -83,7 +75,7 @@ pub(super) fn containers(call: &Call<'_>, account: &str) -> Result<Answer, Fault
         fields.extend(meta_fields("X-Account-Meta-", &record.meta));
         for (name, members) in &record.groups {
             let list: Vec<&str> = members.iter().map(String::as_str).collect();
-            let name = format!("X-Account-Group-{}", encode_image(name));
+            let name = format!("X-Account-Group-{}", encode_part(name));
             fields.push((name, encode_object(&list.join(","))));
         }
     }
@@ -115,12 +107,7 @@ pub(super) fn containers(call: &Call<'_>, account: &str) -> Result<Answer, Fault
     json_answer(fields, &rows)
 }
 
-fn container_row(
-    account: &str,
-    name: &str,
-    container: &Container,
-    mine: bool,
-) -> Result<Value, Fault> {
+fn container_row(account: &str, name: &str, container: &Container, mine: bool) -> Result<Value, Fault> {
     let usage = containers::usage(account, &container.id)?;
     let modified = usage.modified.max(container.modified).iso();
     if !mine {
@@ -140,11 +127,7 @@ fn container_row(
 }
 
 fn versioning(container: &Container) -> &'static str {
-    if container.policy.forget {
-        "none"
-    } else {
-        "auto"
-    }
+    if container.policy.forget { "none" } else { "auto" }
 }
 
 fn project<'a>(account: &'a str, container: &'a Container) -> &'a str {
@@ -165,12 +148,7 @@ pub(super) fn update_account(call: &Call<'_>, account: &str) -> Result<Answer, F
     Ok(Answer::new(202))
 }
 
-fn container_fields(
-    account: &str,
-    container: &Kept<Container>,
-    usage: Usage,
-    mine: bool,
-) -> Vec<(String, String)> {
+fn container_fields(account: &str, container: &Kept<Container>, usage: Usage, mine: bool) -> Vec<(String, String)> {
     let record = &container.value;
     let modified = usage.modified.max(record.modified);
     let mut fields = vec![
@@ -198,10 +176,10 @@ pub(super) fn objects(call: &Call<'_>, account: &str, container: &str) -> Result
     let record = match containers::get(account, container)? {
         Some(record) => record,
         None if mine => return Err(containers::missing()),
-        None => return Err(objects::denied()),
+        None => return Err(places::denied()),
     };
     if !mine && !accounts::shares(account, Some(&record.value.id), &call.user)? {
-        return Err(objects::denied());
+        return Err(places::denied());
     }
     let usage = containers::usage(account, &record.value.id)?;
     let fields = container_fields(account, &record, usage, mine);
@@ -226,7 +204,7 @@ pub(super) fn objects(call: &Call<'_>, account: &str, container: &str) -> Result
         let Some(place) = Place::find(account, container, name)? else {
             return Ok(false);
         };
-        Ok(objects::access(&place, Some(&object), &call.user)? >= Access::Read)
+        Ok(places::access(&place, Some(&object), &call.user)? >= Access::Read)
     })?;
     if !call.wants_json() {
         let names: Vec<String> = rows

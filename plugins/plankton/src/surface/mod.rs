@@ -6,6 +6,7 @@
 pub mod images;
 pub mod listings;
 pub mod objects;
+pub mod reads;
 pub mod transfers;
 
 use plugbay_sdk::{Answer, Caller, Request, Route, Segment, identity};
@@ -17,29 +18,20 @@ use crate::{
 };
 
 /// How errors made by the host look: content type and template.
-pub(crate) const HOST_ERRORS: (&str, &str) = (
-    JSON,
-    r#"{"fault": {"code": {status}, "message": "{detail}", "details": ""}}"#,
-);
+pub(crate) const HOST_ERRORS: (&str, &str) =
+    (JSON, r#"{"fault": {"code": {status}, "message": "{detail}", "details": ""}}"#);
 
 /// Content type of JSON answers.
 pub(crate) const JSON: &str = "application/json; charset=UTF-8";
 
 /// Fields of every answer that has none of its own.
-pub(crate) const ALWAYS: [(&str, &str); 2] = [
-    (
-        "Cache-Control",
-        "no-cache, no-store, must-revalidate, max-age=0",
-    ),
-    ("Vary", "X-Auth-Token"),
-];
+pub(crate) const ALWAYS: [(&str, &str); 2] =
+    [("Cache-Control", "no-cache, no-store, must-revalidate, max-age=0"), ("Vary", "X-Auth-Token")];
 
 /// The routes of paths that are nobody's, which are a 400 rather than a 404. They catch known paths
 /// with wrong methods too: those are told apart by [`no_endpoint`].
 pub(crate) const fn nowhere(method: &'static str) -> Route {
-    Route::new(method, "/{*rest}", "unknown-path")
-        .plugin_decides()
-        .staged()
+    Route::new(method, "/{*rest}", "unknown-path").plugin_decides().staged()
 }
 
 /// The answer at the end of the table: 405 with `Allow` if the path is one of the table's, else 400.
@@ -86,10 +78,7 @@ fn fits(template: &str, path: &str) -> bool {
 
 /// The answer to what the documents have and this plugin has not yet.
 pub(crate) fn not_yet(what: &str) -> Fault {
-    Fault::new(
-        Kind::NotImplemented,
-        format!("{what} is not offered by this server yet"),
-    )
+    Fault::new(Kind::NotImplemented, format!("{what} is not offered by this server yet"))
 }
 
 /// A request with headers folded, query decoded, and its user known.
@@ -110,12 +99,7 @@ impl<'a> Call<'a> {
         let query = Query::parse(request.query.as_deref());
         Ok(Call {
             user: user(request, &query)?,
-            headers: Headers::fold(
-                request
-                    .headers
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), value.as_slice())),
-            ),
+            headers: Headers::fold(request.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()))),
             query,
             request,
         })
@@ -141,16 +125,10 @@ fn user(request: &Request, query: &Query) -> Result<String, Fault> {
         return match identity::lookup(token) {
             Ok(Some(found)) => Ok(found.user.id),
             Ok(None) => Err(Fault::token_refused("Invalid token")),
-            Err(identity::Error::Throttled) => Err(Fault::new(
-                Kind::Unavailable,
-                "Too many token look-ups; try again",
-            )),
+            Err(identity::Error::Throttled) => Err(Fault::new(Kind::Unavailable, "Too many token look-ups; try again")),
             Err(error) => {
                 plugbay_sdk::error!("token look-up: {error:?}");
-                Err(Fault::new(
-                    Kind::IdentityUnavailable,
-                    "The identity provider cannot be asked",
-                ))
+                Err(Fault::new(Kind::IdentityUnavailable, "The identity provider cannot be asked"))
             }
         };
     }
@@ -162,9 +140,7 @@ fn user(request: &Request, query: &Query) -> Result<String, Fault> {
 }
 
 fn accepts(request: &Request, kind: &str) -> bool {
-    request
-        .header_text("accept")
-        .is_some_and(|accept| accept.split(',').any(|part| part.trim().starts_with(kind)))
+    request.header_text("accept").is_some_and(|accept| accept.split(',').any(|part| part.trim().starts_with(kind)))
 }
 
 /// Make an answer of what a handler came to, with the fields that are always there. HEAD answers
@@ -175,10 +151,7 @@ pub(crate) fn finish(request: &Request, result: Result<Answer, Fault>) -> Answer
     for name in ["last-modified", "expires"] {
         let there = |(known, _): &(String, Vec<u8>)| known.eq_ignore_ascii_case(name);
         if !answer.head.headers.iter().any(there) {
-            answer
-                .head
-                .headers
-                .push((name.to_owned(), now.clone().into_bytes()));
+            answer.head.headers.push((name.to_owned(), now.clone().into_bytes()));
         }
     }
     if request.method == "HEAD" {
@@ -197,11 +170,7 @@ fn refusal(request: &Request, fault: &Fault) -> Answer {
         None => accepts(request, "application/xml"),
     };
     if xml {
-        Answer::bytes(
-            fault.status(),
-            "application/xml; charset=UTF-8",
-            fault.xml(),
-        )
+        Answer::bytes(fault.status(), "application/xml; charset=UTF-8", fault.xml())
     } else {
         Answer::bytes(fault.status(), JSON, fault.json())
     }
@@ -210,23 +179,15 @@ fn refusal(request: &Request, fault: &Fault) -> Answer {
 /// An answer with these fields and no body.
 pub(crate) fn bare(status: u16, fields: Vec<(String, String)>) -> Answer {
     let mut answer = Answer::new(status);
-    answer.head.headers = fields
-        .into_iter()
-        .map(|(name, value)| (name, value.into_bytes()))
-        .collect();
+    answer.head.headers = fields.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
     answer
 }
 
 /// A JSON answer with these fields.
-pub(crate) fn json<T: serde::Serialize + ?Sized>(
-    fields: Vec<(String, String)>,
-    value: &T,
-) -> Result<Answer, Fault> {
+pub(crate) fn json<T: serde::Serialize + ?Sized>(fields: Vec<(String, String)>, value: &T) -> Result<Answer, Fault> {
     let body = serde_json::to_vec(value).map_err(|error| {
         plugbay_sdk::error!("an answer is not JSON: {error}");
         Fault::new(Kind::Internal, "The answer could not be written")
     })?;
-    Ok(bare(200, fields)
-        .header("content-type", JSON)
-        .segment(Segment::Bytes(body)))
+    Ok(bare(200, fields).header("content-type", JSON).segment(Segment::Bytes(body)))
 }

@@ -6,28 +6,25 @@
 use std::collections::BTreeMap;
 
 use plugbay_sdk::{
-    Answer, DigestAlgorithm, Event, IntoStep as _, Params, Receive, ReceiveError, Request, Route,
-    Segment, Step, Surface,
+    Answer, DigestAlgorithm, Event, IntoStep as _, Params, Receive, ReceiveError, Request, Route, Step, Surface,
 };
 
 use super::{
-    ALWAYS, Call, HOST_ERRORS, bare, finish, listings, no_endpoint, not_yet, nowhere, transfers,
-    unknown_path,
+    ALWAYS, Call, HOST_ERRORS, finish, listings, no_endpoint, not_yet, nowhere, reads, transfers, unknown_path,
 };
 use crate::{
     conditions,
     faults::{Fault, Kind},
-    headers::{decode, encode_object},
+    headers::decode,
     merkle::BLOCK_SIZE,
-    object::{
-        self, BODY, Object, check_container_name, check_entries, check_object_name, overlay,
-    },
-    sharing::{Access, Permissions},
+    object::{self, BODY, Object, check_container_name, check_entries, check_object_name, overlay},
+    sharing::Permissions,
     store::{
-        blocks::{self, Upload},
+        blocks::Upload,
         containers,
         db::Kept,
-        objects::{self, Draft, Place},
+        objects::{self, Draft},
+        places::{self, Place},
     },
 };
 
@@ -78,12 +75,11 @@ const TABLE: [(Op, Route); 24] = [
 
 /// The surface.
 pub fn surface() -> Surface {
-    let mut surface = Surface::new("objects")
-        .errors(HOST_ERRORS.0, HOST_ERRORS.1)
-        .without_auto_head()
-        .resumable_table(&TABLE, handle, |_, request, params, (), event| {
-            finish(request, resume(request, params, event))
-        });
+    let mut surface = Surface::new("objects").errors(HOST_ERRORS.0, HOST_ERRORS.1).without_auto_head().resumable_table(
+        &TABLE,
+        handle,
+        |_, request, params, (), event| finish(request, resume(request, params, event)),
+    );
     for (name, value) in ALWAYS {
         surface = surface.header(name, value);
     }
@@ -122,21 +118,9 @@ impl Target {
         let text = |name: &str| params.get(name).to_owned();
         let empty = String::new;
         Ok(match op {
-            Op::Top | Op::Nowhere => Target {
-                account: empty(),
-                container: empty(),
-                object: empty(),
-            },
-            Op::Account => Target {
-                account: text("account"),
-                container: empty(),
-                object: empty(),
-            },
-            Op::Container => Target {
-                account: text("account"),
-                container: text("container"),
-                object: empty(),
-            },
+            Op::Top | Op::Nowhere => Target { account: empty(), container: empty(), object: empty() },
+            Op::Account => Target { account: text("account"), container: empty(), object: empty() },
+            Op::Container => Target { account: text("account"), container: text("container"), object: empty() },
             Op::Object => Target {
                 account: text("account"),
                 container: text("container"),
@@ -152,18 +136,13 @@ fn dispatch(op: Op, request: &Request, params: Params<'_>) -> Result<Outcome, Fa
     }
     let call = Call::new(request)?;
     let target = Target::of(op, params)?;
-    let Target {
-        account,
-        container,
-        object,
-    } = &target;
+    let Target { account, container, object } = &target;
     // A slash at the end of a container's path means the same as none.
     let op = match op {
         Op::Object if object.is_empty() => Op::Container,
         op => op,
     };
-    if call.query.get("format") == Some("xml") && request.method == "GET" && !matches!(op, Op::Object)
-    {
+    if call.query.get("format") == Some("xml") && request.method == "GET" && !matches!(op, Op::Object) {
         return Err(not_yet("A listing in XML"));
     }
     Ok(match (op, request.method.as_str()) {
@@ -174,7 +153,7 @@ fn dispatch(op: Op, request: &Request, params: Params<'_>) -> Result<Outcome, Fa
         (Op::Container, "PUT") => put_container(&call, account, container)?.into(),
         (Op::Container, "POST") => post_container(&call, account, container)?.into(),
         (Op::Container, "DELETE") => delete_container(&call, account, container)?.into(),
-        (Op::Object, "HEAD" | "GET") => read(&call, &target)?.into(),
+        (Op::Object, "HEAD" | "GET") => reads::read(&call, &target)?.into(),
         (Op::Object, "PUT") => put(&call, &target)?,
         (Op::Object, "POST") => update(&call, &target)?.into(),
         (Op::Object, "COPY") => transfers::to_destination(&call, &target, false)?.into(),
@@ -186,11 +165,7 @@ fn dispatch(op: Op, request: &Request, params: Params<'_>) -> Result<Outcome, Fa
 
 /// Only the account's owner may do this.
 pub(super) fn own(call: &Call<'_>, account: &str) -> Result<(), Fault> {
-    if call.user == account {
-        Ok(())
-    } else {
-        Err(objects::denied())
-    }
+    if call.user == account { Ok(()) } else { Err(places::denied()) }
 }
 
 fn container_change(call: &Call<'_>, replace_meta: bool) -> Result<containers::Change, Fault> {
@@ -202,17 +177,11 @@ fn container_change(call: &Call<'_>, replace_meta: bool) -> Result<containers::C
         Some("none") => Some(true),
         Some(_) => return Err(bad("versioning")),
     };
-    let quota = policy("quota")?
-        .map(|text| text.trim().parse().map_err(|_| bad("quota")))
-        .transpose()?;
+    let quota = policy("quota")?.map(|text| text.trim().parse().map_err(|_| bad("quota"))).transpose()?;
     Ok(containers::Change {
         meta: object::metadata(&call.headers, "x-container-meta-")?,
         replace_meta,
-        policy: containers::PolicyChange {
-            quota,
-            forget,
-            project: policy("project")?,
-        },
+        policy: containers::PolicyChange { quota, forget, project: policy("project")? },
     })
 }
 
@@ -251,130 +220,6 @@ fn delete_container(call: &Call<'_>, account: &str, container: &str) -> Result<A
 fn is_data(call: &Call<'_>) -> Result<bool, Fault> {
     let kind = call.headers.plain("content-type")?.unwrap_or_default();
     Ok(kind.trim() == "application/octet-stream" || call.headers.has("x-source-object"))
-}
-
-/// Name and value of the fields that describe an object to a user.
-fn described(call: &Call<'_>, place: &Place, object: &Object) -> Result<Vec<(String, String)>, Fault> {
-    let mut fields: Vec<(String, String)> = [
-        ("ETag", object.etag().to_owned()),
-        ("Content-Type", encode_object(&object.content_type)),
-        ("Last-Modified", object.modified.http()),
-        ("X-Object-Hash", object.content.root.clone()),
-        ("X-Object-UUID", object.uuid.clone()),
-        ("X-Object-Version", object.version.to_string()),
-        ("X-Object-Version-Timestamp", object.modified.http()),
-        ("X-Object-Modified-By", encode_object(&object.modified_by)),
-        ("Available", "1".to_owned()),
-        ("Accept-Ranges", "bytes".to_owned()),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect();
-    let prefixed = object
-        .meta
-        .iter()
-        .map(|(name, value)| (format!("X-Object-Meta-{}", crate::headers::encode_image(name)), value));
-    let presented = object
-        .presentation
-        .iter()
-        .map(|(name, value)| (name.clone(), value));
-    fields.extend(
-        prefixed
-            .chain(presented)
-            .map(|(name, value)| (name, encode_object(value))),
-    );
-    if let Some((name, permissions)) = objects::permissions(place, Some(object))? {
-        let sharing = encode_object(&permissions.to_string());
-        fields.push(("X-Object-Sharing".to_owned(), sharing));
-        if name != object.name {
-            let path = format!("{}/{}/{name}", object.account, object.container);
-            fields.push(("X-Object-Shared-By".to_owned(), encode_object(&path)));
-        }
-        if call.user != object.account {
-            let may = match objects::access(place, Some(object), &call.user)? {
-                Access::Write => "write",
-                _ => "read",
-            };
-            fields.push(("X-Object-Allowed-To".to_owned(), may.to_owned()));
-        }
-    }
-    Ok(fields)
-}
-
-fn read(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
-    for (parameter, what) in [("hashmap", "A hashmap"), ("version", "Reading versions")] {
-        if call.query.has(parameter) {
-            return Err(not_yet(what));
-        }
-    }
-    let Target {
-        account,
-        container,
-        object,
-    } = target;
-    let (place, kept) = objects::readable(account, container, object, &call.user)?;
-    let (object, content) = (&kept.value, &kept.value.content);
-    let current = object.current();
-    let fields = described(call, &place, object)?;
-    match conditions::before_read(&call.headers, &current) {
-        Err(fault) if fault.kind == Kind::NotModified => return Ok(bare(304, fields)),
-        done => done?,
-    }
-    if call.is_head() {
-        return Ok(bare(200, fields).header("content-length", content.size.to_string()));
-    }
-    let whole = conditions::Stretch {
-        offset: 0,
-        length: content.size,
-    };
-    let Some(ranges) = conditions::ranges(&call.headers, content.size, &current)? else {
-        let mut answer = bare(200, fields);
-        answer.body = blocks::segments(content, whole)?;
-        return Ok(answer);
-    };
-    if let [range] = ranges.as_slice() {
-        let mut answer = bare(206, fields).header(
-            "content-range",
-            content_range(*range, content.size),
-        );
-        answer.body = blocks::segments(content, *range)?;
-        return Ok(answer);
-    }
-    several(object, fields, &ranges)
-}
-
-fn content_range(range: conditions::Stretch, size: u64) -> String {
-    let last = range.offset + range.length - 1;
-    format!("bytes {}-{last}/{size}", range.offset)
-}
-
-/// Several ranges as a multipart body.
-fn several(
-    object: &Object,
-    mut fields: Vec<(String, String)>,
-    ranges: &[conditions::Stretch],
-) -> Result<Answer, Fault> {
-    let boundary = crate::store::db::random_hex(16)?;
-    fields.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
-    let mut answer = bare(206, fields).header(
-        "content-type",
-        format!("multipart/byteranges; boundary={boundary}"),
-    );
-    let kind = encode_object(&object.content_type);
-    for (index, range) in ranges.iter().enumerate() {
-        let lead = if index == 0 { "" } else { "\r\n" };
-        let range_text = content_range(*range, object.content.size);
-        let head = format!(
-            "{lead}--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: {range_text}\r\n\r\n"
-        );
-        answer.body.push(Segment::Bytes(head.into_bytes()));
-        answer
-            .body
-            .extend(blocks::segments(&object.content, *range)?);
-    }
-    let end = format!("\r\n--{boundary}--\r\n");
-    answer.body.push(Segment::Bytes(end.into_bytes()));
-    Ok(answer)
 }
 
 /// What a write gives beside data: metadata, presentation, permissions.
@@ -416,16 +261,9 @@ impl Written {
 }
 
 /// The checks of an upload that need no data; made before it is taken, and again with it.
-fn uploading(
-    call: &Call<'_>,
-    target: &Target,
-) -> Result<(Place, Option<Kept<Object>>), Fault> {
-    let Target {
-        account,
-        container,
-        object,
-    } = target;
-    let (place, head) = objects::writable(account, container, object, &call.user)?;
+fn uploading(call: &Call<'_>, target: &Target) -> Result<(Place, Option<Kept<Object>>), Fault> {
+    let Target { account, container, object } = target;
+    let (place, head) = places::writable(account, container, object, &call.user)?;
     let current = head.as_ref().map(|kept| kept.value.current());
     conditions::before_write(&call.headers, current.as_ref())?;
     Ok((place, head))
@@ -441,12 +279,7 @@ fn put(call: &Call<'_>, target: &Target) -> Result<Outcome, Fault> {
     if call.query.has("hashmap") {
         return Err(not_yet("Writing by hashmap"));
     }
-    let lacking = |what: &str| {
-        Fault::new(
-            Kind::LengthRequired,
-            format!("Missing {what} header field"),
-        )
-    };
+    let lacking = |what: &str| Fault::new(Kind::LengthRequired, format!("Missing {what} header field"));
     let length = call.headers.plain("content-length")?;
     if length.is_none() && !call.headers.has("transfer-encoding") {
         return Err(lacking("Content-Length"));
@@ -492,10 +325,7 @@ fn resume(request: &Request, params: Params<'_>, event: Event) -> Result<Answer,
     if let Some(etag) = call.headers.plain("etag")?
         && !etag.trim_matches('"').eq_ignore_ascii_case(upload.md5())
     {
-        return Err(Fault::new(
-            Kind::Unprocessable,
-            "Object ETag does not match the MD5 of the data",
-        ));
+        return Err(Fault::new(Kind::Unprocessable, "Object ETag does not match the MD5 of the data"));
     }
     let written = Written::read(&call, &target.account)?;
     let object = objects::write(
@@ -508,9 +338,7 @@ fn resume(request: &Request, params: Params<'_>, event: Event) -> Result<Answer,
                 presentation: BTreeMap::new(),
                 meta: BTreeMap::new(),
                 image: there.and_then(|object| object.image.clone()),
-                permissions: there
-                    .map(|object| object.permissions.clone())
-                    .unwrap_or_default(),
+                permissions: there.map(|object| object.permissions.clone()).unwrap_or_default(),
             };
             overlay(&mut draft.presentation, written.presentation.clone());
             overlay(&mut draft.meta, written.meta.clone());
@@ -533,18 +361,14 @@ pub(super) fn created(object: &Object) -> Answer {
 }
 
 fn update(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
-    let Target {
-        account,
-        container,
-        object,
-    } = target;
+    let Target { account, container, object } = target;
     if is_data(call)? {
         return Err(not_yet("Changing the data of an object"));
     }
     let written = Written::read(call, account)?;
     let find = || {
-        let (place, head) = objects::writable(account, container, object, &call.user)?;
-        Ok((place, head.ok_or_else(objects::missing)?))
+        let (place, head) = places::writable(account, container, object, &call.user)?;
+        Ok((place, head.ok_or_else(places::missing)?))
     };
     find()?;
     if let Some(permissions) = &written.permissions {
@@ -558,7 +382,7 @@ fn update(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
         || find().map(|(place, head)| (place, Some(head))),
         None,
         |_, there| {
-            let mut draft = Draft::of(there.ok_or_else(objects::missing)?, &call.user);
+            let mut draft = Draft::of(there.ok_or_else(places::missing)?, &call.user);
             if !merges {
                 draft.meta.clear();
                 draft.presentation.clear();
@@ -573,19 +397,15 @@ fn update(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
 }
 
 fn delete(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
-    let Target {
-        account,
-        container,
-        object,
-    } = target;
+    let Target { account, container, object } = target;
     own(call, account)?;
     if call.query.has("delimiter") {
         return Err(not_yet("Deleting a subtree"));
     }
     objects::remove(
         || {
-            let (place, head) = objects::writable(account, container, object, &call.user)?;
-            Ok((place, head.ok_or_else(objects::missing)?))
+            let (place, head) = places::writable(account, container, object, &call.user)?;
+            Ok((place, head.ok_or_else(places::missing)?))
         },
         &call.user,
     )?;

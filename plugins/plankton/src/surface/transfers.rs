@@ -11,39 +11,25 @@ use crate::{
     faults::Fault,
     headers::decode,
     object::{Object, check_entries, check_object_name, overlay},
-    store::objects::{self, Draft},
+    store::{
+        objects::{self, Draft},
+        places,
+    },
 };
 
 /// `PUT` with `X-Copy-From` or `X-Move-From`.
-pub(super) fn from_source(
-    call: &Call<'_>,
-    target: &Target,
-    field: &str,
-    moves: bool,
-) -> Result<Answer, Fault> {
+pub(super) fn from_source(call: &Call<'_>, target: &Target, field: &str, moves: bool) -> Result<Answer, Fault> {
     let account = call.headers.text("x-source-account")?;
     let (container, object) = path(call, field)?;
-    let source = Target {
-        account: account.unwrap_or_else(|| call.user.clone()),
-        container,
-        object,
-    };
+    let source = Target { account: account.unwrap_or_else(|| call.user.clone()), container, object };
     transfer(call, &source, target, moves)
 }
 
 /// `COPY` or `MOVE` with `Destination`.
-pub(super) fn to_destination(
-    call: &Call<'_>,
-    source: &Target,
-    moves: bool,
-) -> Result<Answer, Fault> {
+pub(super) fn to_destination(call: &Call<'_>, source: &Target, moves: bool) -> Result<Answer, Fault> {
     let account = call.headers.text("destination-account")?;
     let (container, object) = path(call, "destination")?;
-    let target = Target {
-        account: account.unwrap_or_else(|| call.user.clone()),
-        container,
-        object,
-    };
+    let target = Target { account: account.unwrap_or_else(|| call.user.clone()), container, object };
     transfer(call, source, &target, moves)
 }
 
@@ -54,22 +40,11 @@ fn path(call: &Call<'_>, field: &str) -> Result<(String, String), Fault> {
         .unwrap_or(text)
         .split_once('/')
         .filter(|(container, object)| !container.is_empty() && !object.is_empty())
-        .map(|(container, object)| {
-            Ok((decode(container.as_bytes())?, decode(object.as_bytes())?))
-        })
-        .unwrap_or_else(|| {
-            Err(Fault::bad_request(format!(
-                "Missing or invalid {field} header field"
-            )))
-        })
+        .map(|(container, object)| Ok((decode(container.as_bytes())?, decode(object.as_bytes())?)))
+        .unwrap_or_else(|| Err(Fault::bad_request(format!("Missing or invalid {field} header field"))))
 }
 
-fn transfer(
-    call: &Call<'_>,
-    source: &Target,
-    target: &Target,
-    moves: bool,
-) -> Result<Answer, Fault> {
+fn transfer(call: &Call<'_>, source: &Target, target: &Target, moves: bool) -> Result<Answer, Fault> {
     if call.query.has("delimiter") {
         return Err(not_yet("Copying or moving a subtree"));
     }
@@ -85,14 +60,9 @@ fn transfer(
         own(call, &source.account)?;
     }
     let made = objects::transfer(
-        || objects::readable(&source.account, &source.container, &source.object, &call.user),
+        || places::readable(&source.account, &source.container, &source.object, &call.user),
         || {
-            let (place, head) = objects::writable(
-                &target.account,
-                &target.container,
-                &target.object,
-                &call.user,
-            )?;
+            let (place, head) = places::writable(&target.account, &target.container, &target.object, &call.user)?;
             let current = head.as_ref().map(|kept| kept.value.current());
             conditions::before_write(&call.headers, current.as_ref())?;
             Ok((place, head))
@@ -105,12 +75,7 @@ fn transfer(
 
 /// Metadata is carried over and overlaid with what the request gives; permissions are those of the
 /// target, if it has any.
-fn draft(
-    call: &Call<'_>,
-    written: &Written,
-    from: &Object,
-    there: Option<&Object>,
-) -> Result<Draft, Fault> {
+fn draft(call: &Call<'_>, written: &Written, from: &Object, there: Option<&Object>) -> Result<Draft, Fault> {
     let mut draft = Draft::of(from, &call.user);
     if let Some(kind) = &written.content_type {
         draft.content_type.clone_from(kind);
@@ -118,10 +83,7 @@ fn draft(
     overlay(&mut draft.meta, written.meta.clone());
     overlay(&mut draft.presentation, written.presentation.clone());
     check_entries(draft.meta.len())?;
-    draft.permissions = written
-        .permissions
-        .clone()
-        .or_else(|| there.map(|object| object.permissions.clone()))
-        .unwrap_or_default();
+    draft.permissions =
+        written.permissions.clone().or_else(|| there.map(|object| object.permissions.clone())).unwrap_or_default();
     Ok(draft)
 }

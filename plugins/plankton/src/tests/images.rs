@@ -19,19 +19,13 @@ fn registering_gives_all_headers_and_an_empty_body() {
         .header("X-Image-Meta-Location", format!("pithos://{ANN}/c/o"))
         .header("x-image-meta-container_format", "ovf")
         .header("x-image-meta-size", "5")
-        .header(
-            "x-image-meta-checksum",
-            "6105d6cc76af400325e94d588ce511be5bfdbb73b437dc51eca43917d7a43e3d",
-        )
+        .header("x-image-meta-checksum", "6105d6cc76af400325e94d588ce511be5bfdbb73b437dc51eca43917d7a43e3d")
         .header("x-image-meta-store", "pithos")
         .header("x-image-meta-property-OS", "Debian%20Linux")
         .send()
         .expect(200);
     assert!(answer.body.is_empty());
-    assert_eq!(
-        answer.header("content-type"),
-        Some("application/json; charset=UTF-8")
-    );
+    assert_eq!(answer.header("content-type"), Some("application/json; charset=UTF-8"));
     for (name, value) in [
         ("name", "Debian%20%E2%98%82"),
         ("location", &*format!("pithos://{ANN}/c/o")),
@@ -115,10 +109,7 @@ fn registering_again_starts_afresh_under_the_same_id() {
     assert_eq!(after.header("x-image-meta-is-public"), Some("False"));
     assert_eq!(after.header("x-image-meta-disk-format"), Some("diskdump"));
     assert_eq!(after.header("x-image-meta-property-os"), None);
-    assert_eq!(
-        after.header("x-image-meta-created-at"),
-        before.header("x-image-meta-created-at")
-    );
+    assert_eq!(after.header("x-image-meta-created-at"), before.header("x-image-meta-created-at"));
     fault(&service.images(BEN, "GET", &format!("/images/{id}/members")).send(), 403, "forbidden");
 }
 
@@ -141,10 +132,7 @@ fn lists_hold_own_shared_and_public_images_in_order() {
     let brief: Vec<Value> = service.images(CID, "GET", "/images/").send().json();
     let mut fields: Vec<&String> = brief[0].as_object().unwrap().keys().collect();
     fields.sort();
-    assert_eq!(
-        fields,
-        ["container_format", "disk_format", "id", "name", "size", "status"]
-    );
+    assert_eq!(fields, ["container_format", "disk_format", "id", "name", "size", "status"]);
     for (query, message) in [
         ("sort_key=owner", "Invalid 'sort_key'"),
         ("sort_dir=up", "Invalid 'sort_dir'"),
@@ -166,19 +154,11 @@ fn an_image_follows_its_object() {
     assert_ne!(head().header("x-image-meta-checksum"), before.header("x-image-meta-checksum"));
     assert_eq!(service.listed(BEN, ""), ["n"]);
     // A copy is another image, private.
-    service
-        .objects(ANN, "COPY", &format!("/{ANN}/c/o"))
-        .header("destination", "/c/copy")
-        .send()
-        .expect(201);
+    service.objects(ANN, "COPY", &format!("/{ANN}/c/o")).header("destination", "/c/copy").send().expect(201);
     assert_eq!(service.listed(ANN, ""), ["n", "n"]);
     assert_eq!(service.listed(BEN, ""), ["n"]);
     // A move keeps the id and drops the permissions.
-    service
-        .objects(ANN, "MOVE", &format!("/{ANN}/c/o"))
-        .header("destination", "/c/moved")
-        .send()
-        .expect(201);
+    service.objects(ANN, "MOVE", &format!("/{ANN}/c/o")).header("destination", "/c/moved").send().expect(201);
     let location = format!("pithos://{ANN}/c/moved");
     assert_eq!(head().header("x-image-meta-location"), Some(location.as_str()));
     assert_eq!(head().header("x-image-meta-is-public"), Some("False"));
@@ -214,10 +194,7 @@ fn updates_touch_what_is_given() {
     let service = service();
     let id = service.register("o", "n", false);
     let put = |user: &str, name: &str, value: &str| {
-        service
-            .images(user, "PUT", &format!("/images/{id}"))
-            .header(name, value)
-            .send()
+        service.images(user, "PUT", &format!("/images/{id}")).header(name, value).send()
     };
     let renamed = put(ANN, "x-image-meta-name", "a%20b").expect(200);
     assert_eq!(renamed.header("x-image-meta-name"), Some("a%20b"));
@@ -249,22 +226,13 @@ fn members_come_and_go() {
     let service = service();
     let id = service.register("o", "n", true);
     let members = |user: &str| -> Vec<String> {
-        let body: Value = service
-            .images(user, "GET", &format!("/images/{id}/members"))
-            .send()
-            .expect(200)
-            .json();
+        let body: Value = service.images(user, "GET", &format!("/images/{id}/members")).send().expect(200).json();
         let rows = body["members"].as_array().unwrap();
         assert!(rows.iter().all(|row| row["can_share"] == false));
-        rows.iter()
-            .map(|row| row["member_id"].as_str().unwrap().to_owned())
-            .collect()
+        rows.iter().map(|row| row["member_id"].as_str().unwrap().to_owned()).collect()
     };
     let member = |user: &str, method: &str, who: &str| {
-        service
-            .images(user, method, &format!("/images/{id}/members/{who}"))
-            .send()
-            .status
+        service.images(user, method, &format!("/images/{id}/members/{who}")).send().status
     };
     // The owner shows up as the first member; everyone does not.
     assert_eq!(members(BEN), [ANN]);
@@ -296,11 +264,7 @@ fn shared_images_are_the_union_of_both_readings() {
     service.register("p", "public", true);
     service.images(ANN, "PUT", &format!("/images/{id}/members/{BEN}")).send().expect(204);
     let shared = |user: &str, member: &str| -> Value {
-        service
-            .images(user, "GET", &format!("/shared-images/{member}"))
-            .send()
-            .expect(200)
-            .json()
+        service.images(user, "GET", &format!("/shared-images/{member}")).send().expect(200).json()
     };
     let one = json!({ "shared_images": [{ "image_id": id, "can_share": false }] });
     let none = json!({ "shared_images": [] });
@@ -330,12 +294,7 @@ fn unknown_is_404_known_but_private_is_403_and_no_uuid_is_400() {
 #[test]
 fn unknown_paths_are_400_and_wrong_methods_405() {
     let service = service();
-    for (method, target) in [
-        ("GET", "/"),
-        ("GET", "/image"),
-        ("HEAD", "/images/9a2e10a2/"),
-        ("GET", "/images/%20"),
-    ] {
+    for (method, target) in [("GET", "/"), ("GET", "/image"), ("HEAD", "/images/9a2e10a2/"), ("GET", "/images/%20")] {
         let answer = service.images(ANN, method, target).send();
         assert_eq!(answer.status, 400, "{method} {target}");
     }
@@ -358,12 +317,6 @@ fn unknown_paths_are_400_and_wrong_methods_405() {
 #[test]
 fn bytes_that_are_no_text_are_refused() {
     let service = service();
-    let answer = service
-        .images(ANN, "POST", "/images")
-        .header("x-image-meta-name", b"\xff".as_slice())
-        .send();
-    assert_eq!(
-        fault(&answer, 400, "badRequest"),
-        "Could not decode request as UTF-8 string"
-    );
+    let answer = service.images(ANN, "POST", "/images").header("x-image-meta-name", b"\xff".as_slice()).send();
+    assert_eq!(fault(&answer, 400, "badRequest"), "Could not decode request as UTF-8 string");
 }

@@ -19,33 +19,22 @@ pub struct Service {
 
 impl Service {
     pub fn new() -> Service {
-        Service {
-            app: TestApp::new(crate::plugin),
-        }
+        Service { app: TestApp::new(crate::plugin) }
     }
 
     /// With a container `c` of Ann's.
     pub fn with_container() -> Service {
         let service = Service::new();
-        service
-            .objects(ANN, "PUT", &format!("/{ANN}/c"))
-            .send()
-            .expect(201);
+        service.objects(ANN, "PUT", &format!("/{ANN}/c")).send().expect(201);
         service
     }
 
     pub fn objects(&self, user: &str, method: &str, target: &str) -> TestRequest<'_> {
-        self.app
-            .request(method, target)
-            .surface("objects")
-            .user(user, &[])
+        self.app.request(method, target).surface("objects").user(user, &[])
     }
 
     pub fn images(&self, user: &str, method: &str, target: &str) -> TestRequest<'_> {
-        self.app
-            .request(method, target)
-            .surface("images")
-            .user(user, &[])
+        self.app.request(method, target).surface("images").user(user, &[])
     }
 
     /// Ann puts an object into `c`.
@@ -73,14 +62,9 @@ impl Service {
 
     /// Names in a user's image list.
     pub fn listed(&self, user: &str, query: &str) -> Vec<String> {
-        let rows: Vec<serde_json::Value> = self
-            .images(user, "GET", &format!("/images/detail{query}"))
-            .send()
-            .expect(200)
-            .json();
-        rows.iter()
-            .map(|row| row["name"].as_str().unwrap().to_owned())
-            .collect()
+        let rows: Vec<serde_json::Value> =
+            self.images(user, "GET", &format!("/images/detail{query}")).send().expect(200).json();
+        rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
     }
 }
 

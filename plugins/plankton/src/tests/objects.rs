@@ -24,14 +24,8 @@ fn faults_have_the_shape_of_their_cause() {
     assert_eq!(unknown.header("allow"), Some("GET"));
     let put = service.objects(ANN, "PUT", &format!("/{ANN}")).send();
     assert_eq!(put.header("allow"), Some("HEAD, GET, POST"));
-    assert_eq!(
-        fault(&service.objects(ANN, "GET", "/a%2Fb/c").send(), 400, "badRequest"),
-        "API endpoint not found"
-    );
-    let xml = service
-        .objects(ANN, "GET", &format!("/{ANN}/none/x"))
-        .header("accept", "application/xml")
-        .send();
+    assert_eq!(fault(&service.objects(ANN, "GET", "/a%2Fb/c").send(), 400, "badRequest"), "API endpoint not found");
+    let xml = service.objects(ANN, "GET", &format!("/{ANN}/none/x")).header("accept", "application/xml").send();
     assert!(xml.text().contains("<itemNotFound code=\"404\">"));
     let head = service.objects(ANN, "HEAD", &format!("/{ANN}/c/none")).send();
     assert_eq!((head.status, head.body.len()), (404, 0));
@@ -40,21 +34,11 @@ fn faults_have_the_shape_of_their_cause() {
 #[test]
 fn a_token_in_the_query_is_looked_at_first() {
     let service = Service::with_container();
-    let ben = plugbay_sdk::User {
-        id: BEN.into(),
-        name: "ben".into(),
-        project: None,
-        roles: vec![],
-        extra: vec![],
-    };
+    let ben = plugbay_sdk::User { id: BEN.into(), name: "ben".into(), project: None, roles: vec![], extra: vec![] };
     service.app.host().add_token("t", ben);
-    let as_ben = service
-        .objects(ANN, "HEAD", &format!("/{BEN}?X-Auth-Token=t"))
-        .send();
+    let as_ben = service.objects(ANN, "HEAD", &format!("/{BEN}?X-Auth-Token=t")).send();
     assert_eq!(as_ben.status, 204);
-    let bad = service
-        .objects(ANN, "GET", &format!("/{ANN}?X-Auth-Token=x"))
-        .send();
+    let bad = service.objects(ANN, "GET", &format!("/{ANN}?X-Auth-Token=x")).send();
     fault(&bad, 401, "fault");
 }
 
@@ -63,27 +47,15 @@ fn an_object_goes_in_and_comes_out() {
     let service = Service::with_container();
     let put = service.put("a%20b/%E2%98%82", "hello");
     assert_eq!(put.header("etag"), Some("5d41402abc4b2a76b9719d911017c592"));
-    let get = service
-        .objects(ANN, "GET", &format!("/{ANN}/c/a%20b/%E2%98%82"))
-        .send()
-        .expect(200);
+    let get = service.objects(ANN, "GET", &format!("/{ANN}/c/a%20b/%E2%98%82")).send().expect(200);
     assert_eq!(get.text(), "hello");
-    assert_eq!(
-        get.header("x-object-hash"),
-        Some("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824")
-    );
+    assert_eq!(get.header("x-object-hash"), Some("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"));
     assert_eq!(get.header("x-object-version"), put.header("x-object-version"));
-    let head = service
-        .objects(ANN, "HEAD", &format!("/{ANN}/c/a%20b/%E2%98%82"))
-        .send()
-        .expect(200);
+    let head = service.objects(ANN, "HEAD", &format!("/{ANN}/c/a%20b/%E2%98%82")).send().expect(200);
     assert_eq!(head.header("content-length"), Some("5"));
     assert_eq!(head.header("content-type"), Some("application/octet-stream"));
     assert_eq!(head.header("x-object-modified-by"), Some(ANN));
-    service
-        .objects(ANN, "DELETE", &format!("/{ANN}/c/a%20b/%E2%98%82"))
-        .send()
-        .expect(204);
+    service.objects(ANN, "DELETE", &format!("/{ANN}/c/a%20b/%E2%98%82")).send().expect(204);
     let gone = service.objects(ANN, "GET", &format!("/{ANN}/c/a%20b/%E2%98%82")).send();
     fault(&gone, 404, "itemNotFound");
 }
@@ -96,11 +68,7 @@ fn a_write_needs_a_length_a_type_and_a_container() {
     let no_length = put("c").header(kind.0, kind.1).send();
     fault(&no_length, 411, "lengthRequired");
     fault(&put("c").header("content-length", "0").send(), 411, "lengthRequired");
-    let chunked = put("c")
-        .header(kind.0, kind.1)
-        .header("transfer-encoding", "chunked")
-        .body("x")
-        .send();
+    let chunked = put("c").header(kind.0, kind.1).header("transfer-encoding", "chunked").body("x").send();
     assert_eq!(chunked.status, 201);
     let missing = put("none").header(kind.0, kind.1).header("content-length", "0").send();
     assert_eq!(fault(&missing, 404, "itemNotFound"), "Container does not exist");
@@ -142,35 +110,23 @@ fn blocks_are_shared_and_nuls_come_back() {
     let get = service.objects(ANN, "GET", &format!("/{ANN}/c/big")).send().expect(200);
     assert!(get.body == data);
     let range = format!("bytes={}-{}", BLOCK - 3, 2 * BLOCK + 2);
-    let part = service
-        .objects(ANN, "GET", &format!("/{ANN}/c/big"))
-        .header("range", range)
-        .send()
-        .expect(206);
+    let part = service.objects(ANN, "GET", &format!("/{ANN}/c/big")).header("range", range).send().expect(206);
     assert!(part.body == data[BLOCK - 3..2 * BLOCK + 3]);
-    let tail = service
-        .objects(ANN, "GET", &format!("/{ANN}/c/big"))
-        .header("range", "bytes=-5")
-        .send()
-        .expect(206);
+    let tail = service.objects(ANN, "GET", &format!("/{ANN}/c/big")).header("range", "bytes=-5").send().expect(206);
     assert_eq!(tail.body, b"il\0\0\0");
 }
 
 #[test]
 fn more_blocks_than_fit_a_commit_are_written_ahead() {
     let service = Service::with_container();
-    let data: Vec<u8> = (0..40u8).flat_map(|n| vec![n + 1; BLOCK]).collect();
+    let data: Vec<u8> = (0..26u8).flat_map(|n| std::iter::once(n + 1).chain(vec![0; BLOCK - 1])).collect();
     service.put("big", data.clone());
-    assert_eq!(service.app.host().blobs().len(), 40);
+    assert_eq!(service.app.host().blobs().len(), 26);
     let pending = |keys: Vec<String>| keys.into_iter().filter(|key| key.starts_with("g/")).count();
     assert_eq!(pending(service.app.host().keys()), 0);
-    let range = format!("bytes={}-{}", 38 * BLOCK - 1, 39 * BLOCK);
-    let part = service
-        .objects(ANN, "GET", &format!("/{ANN}/c/big"))
-        .header("range", range)
-        .send()
-        .expect(206);
-    assert!(part.body == data[38 * BLOCK - 1..=39 * BLOCK]);
+    let range = format!("bytes={}-{}", 24 * BLOCK - 1, 25 * BLOCK);
+    let part = service.objects(ANN, "GET", &format!("/{ANN}/c/big")).header("range", range).send().expect(206);
+    assert!(part.body == data[24 * BLOCK - 1..=25 * BLOCK]);
     let copy = service
         .objects(ANN, "PUT", &format!("/{ANN}/c/copy"))
         .header("x-copy-from", "/c/big")
@@ -178,9 +134,9 @@ fn more_blocks_than_fit_a_commit_are_written_ahead() {
         .send();
     assert_eq!(copy.status, 201);
     let head = service.objects(ANN, "HEAD", &format!("/{ANN}/c/copy")).send();
-    assert_eq!(head.header("content-length"), Some((40 * BLOCK).to_string().as_str()));
+    assert_eq!(head.header("content-length"), Some((26 * BLOCK).to_string().as_str()));
     assert_eq!(pending(service.app.host().keys()), 0);
-    assert_eq!(service.app.host().blobs().len(), 40);
+    assert_eq!(service.app.host().blobs().len(), 26);
 }
 
 #[test]
@@ -190,38 +146,23 @@ fn an_empty_object_has_the_empty_hash() {
     assert_eq!(put.header("etag"), Some("d41d8cd98f00b204e9800998ecf8427e"));
     let get = service.objects(ANN, "GET", &format!("/{ANN}/c/empty")).send().expect(200);
     assert!(get.body.is_empty());
-    assert_eq!(
-        get.header("x-object-hash"),
-        Some("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
-    );
+    assert_eq!(get.header("x-object-hash"), Some("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"));
 }
 
 #[test]
 fn several_ranges_are_a_multipart_answer() {
     let service = Service::with_container();
     service.put("o", "0123456789");
-    let get = |range: &str| {
-        service
-            .objects(ANN, "GET", &format!("/{ANN}/c/o"))
-            .header("range", range)
-            .send()
-    };
+    let get = |range: &str| service.objects(ANN, "GET", &format!("/{ANN}/c/o")).header("range", range).send();
     let several = get("bytes=0-1,8-9").expect(206);
-    let boundary = several
-        .header("content-type")
-        .unwrap()
-        .strip_prefix("multipart/byteranges; boundary=")
-        .unwrap()
-        .to_owned();
+    let boundary =
+        several.header("content-type").unwrap().strip_prefix("multipart/byteranges; boundary=").unwrap().to_owned();
     let part = |range: &str, text: &str| {
         format!(
             "--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {range}/10\r\n\r\n{text}\r\n"
         )
     };
-    assert_eq!(
-        several.text(),
-        format!("{}{}--{boundary}--\r\n", part("0-1", "01"), part("8-9", "89"))
-    );
+    assert_eq!(several.text(), format!("{}{}--{boundary}--\r\n", part("0-1", "01"), part("8-9", "89")));
     assert_eq!(get("bytes=4-6").header("content-range"), Some("bytes 4-6/10"));
     fault(&get("bytes=4-10"), 416, "rangeNotSatisfiable");
     assert_eq!(get("bytes=x").status, 200);
@@ -231,12 +172,7 @@ fn several_ranges_are_a_multipart_answer() {
 fn conditions_hold_for_reads_and_writes() {
     let service = Service::with_container();
     let etag = service.put("o", "one").header("etag").unwrap().to_owned();
-    let get = |name: &str, value: &str| {
-        service
-            .objects(ANN, "GET", &format!("/{ANN}/c/o"))
-            .header(name, value)
-            .send()
-    };
+    let get = |name: &str, value: &str| service.objects(ANN, "GET", &format!("/{ANN}/c/o")).header(name, value).send();
     let unchanged = get("if-none-match", &etag);
     assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
     fault(&get("if-match", "other"), 412, "preconditionFailed");
@@ -263,19 +199,17 @@ fn metadata_merges_with_update_and_is_replaced_without() {
         .header("content-length", "0")
         .header("X-Object-Meta-Color", "blue")
         .header("X_Object_Meta_one_TWO", "%E2%98%82*")
+        .header("X-Object-Meta-caf%C3%A9%2F", "1")
         .header("Content-Disposition", "attachment")
         .send()
         .expect(201);
     let head = || service.objects(ANN, "HEAD", &format!("/{ANN}/c/o")).send();
     let before = head();
     assert_eq!(before.header("x-object-meta-one-two"), Some("%E2%98%82%2A"));
+    assert_eq!(before.header("x-object-meta-caf%c3%a9%2f"), Some("1"));
     assert_eq!(before.header("content-disposition"), Some("attachment"));
     let post = |query: &str, name: &str, value: &str| {
-        service
-            .objects(ANN, "POST", &format!("/{ANN}/c/o{query}"))
-            .header(name, value)
-            .send()
-            .expect(202)
+        service.objects(ANN, "POST", &format!("/{ANN}/c/o{query}")).header(name, value).send().expect(202)
     };
     post("?update", "X-Object-Meta-Color", "");
     assert_eq!(head().header("x-object-meta-color"), None);
@@ -284,9 +218,7 @@ fn metadata_merges_with_update_and_is_replaced_without() {
     assert_eq!(head().header("x-object-version"), answer.header("x-object-version"));
     assert_ne!(head().header("x-object-version"), before.header("x-object-version"));
     assert_eq!(head().header("x-object-meta-one-two"), None);
-    let bare = service
-        .objects(ANN, "POST", &format!("/{ANN}/c/o?update"))
-        .send();
+    let bare = service.objects(ANN, "POST", &format!("/{ANN}/c/o?update")).send();
     assert_eq!((bare.status, bare.header("x-object-version")), (202, None));
 }
 
@@ -329,10 +261,7 @@ fn containers_count_what_they_hold() {
     for name in ["a", "b"] {
         service.objects(ANN, "DELETE", &format!("/{ANN}/c/{name}")).send().expect(204);
     }
-    service
-        .objects(ANN, "DELETE", &format!("/{ANN}/c?until=1795223008.83"))
-        .send()
-        .expect(204);
+    service.objects(ANN, "DELETE", &format!("/{ANN}/c?until=1795223008.83")).send().expect(204);
     service.objects(ANN, "HEAD", &format!("/{ANN}/c")).send().expect(404);
     service.objects(ANN, "DELETE", &format!("/{ANN}/c")).send().expect(404);
 }
@@ -341,10 +270,7 @@ fn containers_count_what_they_hold() {
 fn a_quota_is_kept_and_policies_are_checked() {
     let service = Service::new();
     let put = |name: &str, value: &str| {
-        service
-            .objects(ANN, "PUT", &format!("/{ANN}/c"))
-            .header(&format!("x-container-policy-{name}"), value)
-            .send()
+        service.objects(ANN, "PUT", &format!("/{ANN}/c")).header(&format!("x-container-policy-{name}"), value).send()
     };
     fault(&put("quota", "many"), 400, "badRequest");
     fault(&put("versioning", "manual"), 400, "badRequest");
@@ -382,10 +308,7 @@ fn listings_as_text_and_as_json() {
     assert_eq!(row["hash"], "9dd4e461268c8034f5c8564e155c67a6");
     assert!(row["x_object_version"].is_number() && row["x_object_uuid"].is_string());
     assert!(row["last_modified"].as_str().unwrap().ends_with("+00:00"));
-    let account: Vec<Value> = service
-        .objects(ANN, "GET", &format!("/{ANN}?format=json"))
-        .send()
-        .json();
+    let account: Vec<Value> = service.objects(ANN, "GET", &format!("/{ANN}?format=json")).send().json();
     assert_eq!(account[0]["name"], "c");
     assert_eq!(account[0]["count"], 4);
     assert_eq!(account[0]["x_container_policy"]["versioning"], "auto");

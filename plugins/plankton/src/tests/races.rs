@@ -29,11 +29,7 @@ fn an_update_that_loses_the_race_is_made_on_what_is_there_now() {
     meddle(&service, service.head_key(), |object| {
         object["meta"]["Color"] = "blue".into();
     });
-    service
-        .images(ANN, "PUT", &format!("/images/{id}"))
-        .header("x-image-meta-name", "renamed")
-        .send()
-        .expect(200);
+    service.images(ANN, "PUT", &format!("/images/{id}")).header("x-image-meta-name", "renamed").send().expect(200);
     let head = service.objects(ANN, "HEAD", &format!("/{ANN}/c/o")).send();
     assert_eq!(head.header("x-object-meta-color"), Some("blue"));
     assert_eq!(service.listed(ANN, ""), ["renamed"]);
@@ -50,10 +46,7 @@ fn two_writers_of_one_object_make_one_history() {
         object["version"] = later.into();
     });
     let put = service.put("o", "two");
-    assert_eq!(
-        put.header("x-object-version"),
-        Some((later + 1).to_string().as_str())
-    );
+    assert_eq!(put.header("x-object-version"), Some((later + 1).to_string().as_str()));
     let history: Vec<u64> = service
         .app
         .host()
@@ -86,17 +79,8 @@ fn a_condition_is_asked_again_after_a_lost_race() {
 #[test]
 fn an_object_does_not_slip_into_a_container_that_goes() {
     let service = Service::with_container();
-    let container = service
-        .app
-        .host()
-        .keys()
-        .into_iter()
-        .find(|key| key.starts_with("c/"))
-        .unwrap();
-    service
-        .app
-        .host()
-        .before_next_commit(move |host: &Host| host.delete(&container));
+    let container = service.app.host().keys().into_iter().find(|key| key.starts_with("c/")).unwrap();
+    service.app.host().before_next_commit(move |host: &Host| host.delete(&container));
     let answer = service
         .objects(ANN, "PUT", &format!("/{ANN}/c/o"))
         .header("content-type", "text/plain")
@@ -127,10 +111,7 @@ fn a_failed_commit_leaves_no_half_image() {
     let service = Service::with_container();
     service.put("o", "x");
     let before = service.app.host().keys();
-    service
-        .app
-        .host()
-        .fail_next_commit(kv::Error::Storage("disk".into()));
+    service.app.host().fail_next_commit(kv::Error::Storage("disk".into()));
     let answer = service
         .images(ANN, "POST", "/images")
         .header("x-image-meta-name", "n")
@@ -138,10 +119,7 @@ fn a_failed_commit_leaves_no_half_image() {
         .send();
     fault(&answer, 500, "internalServerError");
     assert_eq!(service.app.host().keys(), before);
-    service
-        .app
-        .host()
-        .fail_next_commit(kv::Error::QuotaExceeded);
+    service.app.host().fail_next_commit(kv::Error::QuotaExceeded);
     let full = service
         .objects(ANN, "PUT", &format!("/{ANN}/c/p"))
         .header("content-type", "text/plain")
@@ -158,19 +136,9 @@ fn keys_left_over_mislead_no_list() {
     service.put("o", "x");
     let id = service.register("o", "n", true);
     let keys = service.app.host().keys();
-    let listed: Vec<String> = keys
-        .into_iter()
-        .filter(|key| key.starts_with("l/") || key.starts_with("s/"))
-        .collect();
-    let values: Vec<Vec<u8>> = listed
-        .iter()
-        .map(|key| service.app.host().get(key).unwrap())
-        .collect();
-    service
-        .images(ANN, "PUT", &format!("/images/{id}"))
-        .header("x-image-meta-is-public", "False")
-        .send()
-        .expect(200);
+    let listed: Vec<String> = keys.into_iter().filter(|key| key.starts_with("l/") || key.starts_with("s/")).collect();
+    let values: Vec<Vec<u8>> = listed.iter().map(|key| service.app.host().get(key).unwrap()).collect();
+    service.images(ANN, "PUT", &format!("/images/{id}")).header("x-image-meta-is-public", "False").send().expect(200);
     for (key, value) in listed.iter().zip(values) {
         service.app.host().put(key, value);
     }

@@ -46,10 +46,8 @@ fn read_permission_reads_and_write_permission_writes() {
     assert_eq!(service.status(BEN, "PUT", "/c/o"), 403);
     assert_eq!(service.status(CID, "PUT", "/c/o"), 201);
     assert_eq!(service.status(CID, "DELETE", "/c/o"), 403);
-    let sharing_by_other = service
-        .objects(CID, "POST", &format!("/{ANN}/c/o?update"))
-        .header("x-object-sharing", "")
-        .send();
+    let sharing_by_other =
+        service.objects(CID, "POST", &format!("/{ANN}/c/o?update")).header("x-object-sharing", "").send();
     fault(&sharing_by_other, 403, "forbidden");
     // Written by another, owned as before, shared as before.
     let head = service.objects(ANN, "HEAD", &format!("/{ANN}/c/o")).send().expect(200);
@@ -71,11 +69,7 @@ fn others_see_what_they_may_read_and_no_counts() {
     assert_eq!(list.text(), "b\n");
     assert_eq!(list.header("x-container-object-count"), None);
     assert!(list.header("x-container-block-size").is_some());
-    let account: Vec<Value> = service
-        .objects(BEN, "GET", &format!("/{ANN}?format=json"))
-        .send()
-        .expect(200)
-        .json();
+    let account: Vec<Value> = service.objects(BEN, "GET", &format!("/{ANN}?format=json")).send().expect(200).json();
     assert_eq!(account[0]["name"], "c");
     assert!(account[0].get("bytes").is_none());
     let sharers: Vec<Value> = service.objects(BEN, "GET", "/?format=json").send().json();
@@ -139,10 +133,7 @@ fn a_group_stands_for_its_members() {
     assert!(service.listed(BEN, "").is_empty());
     let account = service.objects(ANN, "HEAD", &format!("/{ANN}")).send();
     assert_eq!(account.header("x-account-group-friends"), Some(CID));
-    let bad = service
-        .objects(ANN, "POST", &format!("/{ANN}?update"))
-        .header("X-Account-Group-a%5Fb", BEN)
-        .send();
+    let bad = service.objects(ANN, "POST", &format!("/{ANN}?update")).header("X-Account-Group-a%5Fb", BEN).send();
     fault(&bad, 400, "badRequest");
 }
 
