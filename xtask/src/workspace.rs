@@ -40,8 +40,18 @@ impl Workspace {
     }
 
     /// `cargo`, the one that started this program, in the repository.
+    ///
+    /// It does not get what cargo told this program of its own package: build scripts that look at such
+    /// variables would run again, and all that depends on them be compiled again, each time that cargo
+    /// is called once from here and once from a terminal.
     pub fn cargo(&self, arguments: &[&str]) -> Command {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+        for (name, _) in std::env::vars_os() {
+            let own = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
+            if own.iter().any(|start| name.as_encoded_bytes().starts_with(start.as_bytes())) {
+                cargo.env_remove(name);
+            }
+        }
         cargo.current_dir(&self.root).args(arguments);
         cargo
     }

@@ -28,8 +28,12 @@ impl CpuSlot {
         Self(Arc::new(Slot { permits, held: AtomicBool::new(false) }))
     }
 
-    /// Wait for a permit and hold it.
+    /// Wait for a permit and hold it. Nothing to do for an instance that holds one already, as one
+    /// that was made slowly does: start-up code takes turns too.
     pub async fn acquire(&self) {
+        if self.0.held.load(Ordering::Relaxed) {
+            return;
+        }
         // The semaphore is never closed; were it, computing without a permit is the lesser harm.
         if let Ok(permit) = self.0.permits.acquire().await {
             permit.forget();
@@ -95,6 +99,16 @@ mod tests {
         drop(other);
         waiting.await.unwrap().unwrap();
         assert_eq!(permits.available_permits(), 0);
+        drop(slot);
+        assert_eq!(permits.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_claim_never_holds_two_permits() {
+        let permits = Arc::new(Semaphore::new(1));
+        let slot = CpuSlot::new(permits.clone());
+        slot.clone().turn().await;
+        slot.acquire().await;
         drop(slot);
         assert_eq!(permits.available_permits(), 1);
     }

@@ -293,8 +293,8 @@ impl Registry {
         // Under the lock, so that two plugins published together both end up in the table.
         let entries = self.entries.lock();
         let table = build(&self.config, &self.providers, &entries, Some((entry, version)))?;
-        let old = entry.now.lock().version.replace(version.clone());
         self.table.store(Arc::new(table));
+        let old = entry.now.lock().version.replace(version.clone());
         drop(entries);
         entry.newest.send_replace(Some(version.clone()));
         entry.supersede(old.as_deref());
