@@ -132,6 +132,12 @@ impl PluginMetrics {
     }
 }
 
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Metrics {
     /// A registry with every family in it.
     pub fn new() -> Self {

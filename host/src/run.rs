@@ -114,7 +114,9 @@ impl Host {
         let metrics = Metrics::new();
         let services = open_services(&config, metrics.clone()).await?;
         let providers = open_providers(&config)?;
-        let registry = Registry::new(config.clone(), services.clone(), open_loader(&config)?, providers);
+        let loader = open_loader(&config)?;
+        metrics.register(crate::admin::pool(loader.engine().clone()));
+        let registry = Registry::new(config.clone(), services.clone(), loader, providers);
         let dispatcher = Arc::new(Dispatcher::new(registry.clone(), metrics.clone(), id_header));
         let stop = CancellationToken::new();
         let shutdown = Shutdown::new(config.server.drain.get());
@@ -123,10 +125,12 @@ impl Host {
         tasks.push(tokio::spawn(keep_house(registry.clone(), stop.clone())));
         // The sender lives as long as the registry, so this ends when the loads have.
         let _ = registry.complete().wait_for(|complete| *complete).await;
-        let listening = bound
-            .into_iter()
-            .map(|(name, bound)| (name, bound.serve(dispatcher.clone(), shutdown.clone())))
-            .collect();
+        let mut listening = Vec::new();
+        for (name, bound) in bound {
+            let serving = bound.serve(dispatcher.clone(), shutdown.clone());
+            admin.show(&name, serving.metrics());
+            listening.push((name, serving));
+        }
         Ok(Self { registry, services, listening, admin, shutdown, stop, tasks })
     }
 

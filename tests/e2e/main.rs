@@ -9,6 +9,7 @@ mod limits;
 mod loading;
 mod many;
 mod neighbours;
+mod plankton;
 mod serving;
 mod steps;
 mod swapping;

@@ -185,10 +185,8 @@ impl Process {
 
 /// The address in the line by which the binary says that it serves.
 fn listening(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once("address=")?;
-    let rest = rest.trim_start_matches("Some(").trim_start_matches('"');
-    let end = rest.find(|character: char| !character.is_ascii_hexdigit() && !".:[]".contains(character));
-    rest.get(..end.unwrap_or(rest.len()))?.parse().ok()
+    let (_, at) = line.split_once("listening listener=\"default\" at=\"http://")?;
+    at.split('"').next()?.parse().ok()
 }
 
 fn binary() -> PathBuf {

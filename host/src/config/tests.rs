@@ -1,3 +1,5 @@
+//! Tests of the configuration: shapes, defaults, and the words for what is wrong.
+
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;

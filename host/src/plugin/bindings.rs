@@ -23,5 +23,5 @@ wasmtime::component::bindgen!({
     exports: { default: async },
 });
 
-pub use exports::plugbay::plugin::{handler, job_runner, resumption};
-pub use plugbay::plugin::{blobs, config, crypto, identity, jobs, kv, log, types};
+pub use self::exports::plugbay::plugin::{handler, job_runner, resumption};
+pub use self::plugbay::plugin::{blobs, config, crypto, identity, jobs, kv, log, types};

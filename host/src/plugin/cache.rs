@@ -55,7 +55,8 @@ impl CompileCache {
     }
 
     fn save(&self, path: &Path, component: &Component) -> wasmtime::Result<()> {
-        let aside = path.with_extension(format!("{}.part", std::process::id()));
+        // Two plugins made of the same component may be compiled at once.
+        let aside = path.with_extension(format!("{:016x}.part", getrandom::u64().unwrap_or_default()));
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
         let written = component.serialize().and_then(|code| Ok(file.write_all(&code)?));

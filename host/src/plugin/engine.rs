@@ -1,7 +1,7 @@
 //! The wasmtime engine: one for the whole host.
 //!
-//! Owns the compiler and allocator settings and the epoch clock. Does not know plugins: budgets that
-//! differ between them are enforced in `budget`, `memory` and `instance`.
+//! Owns the compiler and allocator settings and the epoch clock. Does not know plugins: bounds that
+//! differ between them are kept in `admission`, `cpu`, `memory` and `instance`.
 //!
 //! Instances come from the pooling allocator. With `pagemap_scan` (Linux 6.7) only the pages a guest
 //! has dirtied are reset between two instances, so keeping memory resident pays off; on older kernels

@@ -106,9 +106,12 @@ fn fingerprint(path: PathBuf) -> Option<(PathBuf, Fingerprint)> {
 }
 
 fn watcher(directory: &Path, touch: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
-    let on_event = move |_| {
-        // A full channel means that a look is due already.
-        let _ = touch.try_send(());
+    let on_event = move |event: notify::Result<notify::Event>| {
+        // Looking through the folder opens it, which is an event as well: no reason to look again.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            // A full channel means that a look is due already.
+            let _ = touch.try_send(());
+        }
     };
     let started = notify::recommended_watcher(on_event)
         .and_then(|mut watcher| watcher.watch(directory, RecursiveMode::NonRecursive).map(|()| watcher));

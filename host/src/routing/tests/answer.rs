@@ -1,3 +1,5 @@
+//! Tests of `answer`.
+
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Tests of `conditional`.
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Tests of `head`.
+
 use http::header::CONTENT_LENGTH;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Tests of `mounts`.
+
 use proptest::prelude::*;
 
 use super::super::mounts::{Mount, MountError, Routes, host_name};

@@ -1,3 +1,5 @@
+//! Tests of `openapi`.
+
 use serde_json::{Value, json};
 
 use super::super::openapi::{Subject, document};

@@ -1,3 +1,5 @@
+//! Tests of `path`.
+
 use proptest::prelude::*;
 
 use super::super::path::{self, Path, PathError};

@@ -1,3 +1,5 @@
+//! Tests of `table`.
+
 use http::{HeaderMap, HeaderValue};
 
 use super::super::surface::{Access, ErrorTemplate, Rule, Surface};

@@ -1,3 +1,5 @@
+//! Tests of `template`.
+
 use proptest::prelude::*;
 
 use super::super::path::PathError;
