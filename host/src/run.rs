@@ -177,9 +177,11 @@ async fn open_services(config: &Config, metrics: Metrics) -> Result<Services, St
         config::Engine::Sled => crate::store::EngineKind::Sled,
         config::Engine::Memory => crate::store::EngineKind::Memory,
     };
-    let store_config = StoreConfig { engine: kind, path: config.data_dir.join("store"), cache: config.store.cache.get() };
+    let store_config =
+        StoreConfig { engine: kind, path: config.data_dir.join("store"), cache: config.store.cache.get() };
     let opened = tokio::task::spawn_blocking(move || crate::store::open(&store_config)).await;
-    let store = opened.map_err(|error| StartError::Files { what: "store".into(), source: std::io::Error::other(error) })??;
+    let store =
+        opened.map_err(|error| StartError::Files { what: "store".into(), source: std::io::Error::other(error) })??;
     let config::BlobUrl::File(directory) = &config.blobs.url;
     let blobs = Blobs::open(&format!("file:{}", directory.display())).await?;
     belong_together(&store, directory).await?;
@@ -208,7 +210,10 @@ async fn belong_together(store: &Store, blobs: &Path) -> Result<(), StartError> 
         (None, None) => {
             let id = uuid::Uuid::new_v4().to_string();
             let ops = vec![Op::Put { key, value: id.clone().into() }];
-            store.commit(Commit { ops, ..Commit::default() }).await.map_err(|error| files(std::io::Error::other(error)))?;
+            store
+                .commit(Commit { ops, ..Commit::default() })
+                .await
+                .map_err(|error| files(std::io::Error::other(error)))?;
             id
         }
     };
@@ -268,10 +273,7 @@ fn follow(config: &Config, registry: &Arc<Registry>, stop: &CancellationToken) -
     let others = config.configured().map(|plugin| plugin.file.clone());
     let others = others.filter(|file| file.parent() != Some(&config.plugins_dir)).collect();
     let folder = Folder::new(config.plugins_dir.clone(), others, config.plugins.quiet.get(), config.plugins.watch);
-    vec![
-        tokio::spawn(folder.run(events, stop.clone())),
-        tokio::spawn(registry.clone().follow(following)),
-    ]
+    vec![tokio::spawn(folder.run(events, stop.clone())), tokio::spawn(registry.clone().follow(following))]
 }
 
 async fn keep_house(registry: Arc<Registry>, stop: CancellationToken) {

@@ -41,8 +41,11 @@ impl Services {
         let name = config.name.clone();
         let failed = |why: String| LoadError::Store(why);
         let keys = KeySpace::new(self.store.clone(), &name, &config.limits);
-        let blobs = self.blobs.space(&name, config.limits.staged_bytes.get()).map_err(|error| failed(error.to_string()))?;
-        let jobs = Queue::open(self.store.clone(), &name, config.limits.jobs).await.map_err(|error| failed(error.to_string()))?;
+        let blobs =
+            self.blobs.space(&name, config.limits.staged_bytes.get()).map_err(|error| failed(error.to_string()))?;
+        let jobs = Queue::open(self.store.clone(), &name, config.limits.jobs)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         let granted = config.grants.iter().any(|grant| grant == "filesystem");
         let directory = granted.then(|| self.directories.join(&name));
         if let Some(directory) = &directory {

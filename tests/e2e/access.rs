@@ -27,7 +27,8 @@ async fn access_rules_decide_between_200_401_and_403() {
     // With `plugin` the plugin gets everybody.
     assert!(get("/trouble/echo/", Some("wrong")).await.text().contains("caller rejected: the token is not known"));
     assert!(get("/trouble/echo/", Some(&member)).await.text().contains("caller user ann"));
-    let bearer = bed.send(Sent::new("GET", "/trouble/secret").header("authorization", &format!("Bearer {guest}"))).await;
+    let bearer =
+        bed.send(Sent::new("GET", "/trouble/secret").header("authorization", &format!("Bearer {guest}"))).await;
     assert_eq!(bearer.text(), "bob");
 }
 
@@ -37,7 +38,8 @@ async fn the_operator_can_give_rules_other_roles() {
     bed.install("trouble", &marked(1, 1));
     let (member, boss) = (bed.token("ann", &["member"]), bed.token("eve", &["boss"]));
     bed.start().await;
-    let status = async |token: &str| bed.send(Sent::new("GET", "/trouble/members").header("x-auth-token", token)).await.status;
+    let status =
+        async |token: &str| bed.send(Sent::new("GET", "/trouble/members").header("x-auth-token", token)).await.status;
     assert_eq!(status(&member).await, 403);
     assert_eq!(status(&boss).await, 200);
 }

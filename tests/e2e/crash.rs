@@ -25,7 +25,10 @@ async fn nothing_acknowledged_is_lost_by_kill_nine() {
             let kept = Sent::new("GET", &format!("/trouble/kv/w{writer}")).to(address).await;
             let kept: u64 = if kept.status == 404 { 0 } else { kept.text().parse().unwrap() };
             // One more than acknowledged may be there: written, and killed before the answer.
-            assert!(kept == *expected || kept == *expected + 1, "round {round}, writer {writer}: {kept} kept, {expected} acknowledged");
+            assert!(
+                kept == *expected || kept == *expected + 1,
+                "round {round}, writer {writer}: {kept} kept, {expected} acknowledged"
+            );
             *expected = kept;
         }
         let acknowledged = Arc::new(Mutex::new(expected.clone()));

@@ -1,7 +1,7 @@
 //! Loading is a transaction (rule 3): a bad file leaves what runs alone and says why in words.
 
-use plugbay_tests::{Bed, component, marked, with_section};
 use plugbay::plugin::State;
+use plugbay_tests::{Bed, component, marked, with_section};
 
 /// A refused file: the reason is in the status and beside the file, and mentions `word`.
 async fn refused(bed: &Bed, name: &str, word: &str) -> String {
@@ -145,7 +145,10 @@ async fn a_half_written_file_is_not_served_and_the_whole_one_is() {
 async fn removing_the_file_unloads_the_plugin() {
     let bed = Bed::serving("hello", &component("hello"), "").await;
     std::fs::remove_file(bed.plugin_file("hello")).unwrap();
-    plugbay_tests::wait_until("the API is gone", || async { (bed.get("/hello/hello").await.status == 404).then_some(()) }).await;
+    plugbay_tests::wait_until("the API is gone", || async {
+        (bed.get("/hello/hello").await.status == 404).then_some(())
+    })
+    .await;
     assert!(bed.host().registry().statuses().is_empty());
 }
 

@@ -37,7 +37,9 @@ async fn neighbour(address: SocketAddr) -> (Duration, usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hostile_plugin_does_not_slow_its_neighbour() {
-    let mut bed = Bed::new("[plugin.trouble]\nlimits = { deadline = \"2s\", queue = 2000 }\n[plugin.trouble.breaker]\ntraps = 0\n");
+    let mut bed = Bed::new(
+        "[plugin.trouble]\nlimits = { deadline = \"2s\", queue = 2000 }\n[plugin.trouble.breaker]\ntraps = 0\n",
+    );
     bed.install("trouble", &marked(1, 1));
     bed.install("hello", &component("hello"));
     bed.start().await;

@@ -26,7 +26,9 @@ async fn an_object_becomes_an_image_and_is_shared() {
     let object = "/object-store/v1/ann/pithos/disk.img";
     assert_eq!(bed.send(sent("PUT", "/object-store/v1/ann/pithos", &ann)).await.status, 201);
     let content: Vec<u8> = (0..5_000_000_u32).map(|number| (number % 251) as u8).collect();
-    let put = bed.send(sent("PUT", object, &ann).header("content-type", "application/octet-stream").body(content.clone())).await;
+    let put = bed
+        .send(sent("PUT", object, &ann).header("content-type", "application/octet-stream").body(content.clone()))
+        .await;
     assert_eq!(put.status, 201, "{}", put.text());
     // Register, list, look.
     let register = sent("POST", "/image/v1.0/images/", &ann)
@@ -36,7 +38,8 @@ async fn an_object_becomes_an_image_and_is_shared() {
     let registered = bed.send(register).await;
     assert_eq!(registered.status, 200, "{}", registered.text());
     let id = registered.header("x-image-meta-id").to_owned();
-    let list = bed.send(sent("GET", "/image/v1.0/images/detail?sort_key=name&name=Debian%20Desktop", &ann)).await.json();
+    let list =
+        bed.send(sent("GET", "/image/v1.0/images/detail?sort_key=name&name=Debian%20Desktop", &ann)).await.json();
     assert_eq!(list[0]["id"], id.as_str());
     assert_eq!((list[0]["size"].as_u64(), list[0]["properties"]["os"].as_str()), (Some(5_000_000), Some("Debian")));
     let image = format!("/image/v1.0/images/{id}");

@@ -42,7 +42,9 @@ async fn a_mount_takes_its_prefix_off_and_matches_its_host() {
 async fn paths_are_split_before_they_are_decoded() {
     let bed = Bed::serving("hello", &component("hello"), "").await;
     assert_eq!(bed.get("/hello/hello/a%20b").await.text(), "Hello, a b\n");
-    for no_match in ["/hello/hello/a%2Fb", "/hello/hello/..", "/hello/hello/%2e%2e", "/hello/hello/", "/hello/hello/a%00"] {
+    for no_match in
+        ["/hello/hello/a%2Fb", "/hello/hello/..", "/hello/hello/%2e%2e", "/hello/hello/", "/hello/hello/a%00"]
+    {
         assert_eq!(bed.get(no_match).await.status, 404, "{no_match}");
     }
     for bad in ["/hello/hello/%zz", "/hello/hello/%ff"] {

@@ -11,7 +11,8 @@ const CONNECTIONS: usize = 64;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_swaps_under_load_fail_no_request() {
     let bed = Bed::serving("trouble", &marked(1, 1), "").await;
-    let (stop, answered, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (stop, answered, failed) =
+        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let mut load = tokio::task::JoinSet::new();
     for _ in 0..CONNECTIONS {
         let mut client = Client::connect(bed.address()).await;

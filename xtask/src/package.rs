@@ -39,11 +39,18 @@ pub fn package(workspace: &Workspace, arguments: &[String]) -> Outcome {
     copy(&workspace.root.join("examples/plugbay.service"), &content.join("examples/plugbay.service"))?;
     for example in directories(&workspace.root.join("examples"))? {
         let config = example.join("plugbay.toml");
-        let Some(name) = example.file_name().and_then(|name| name.to_str()).filter(|_| config.is_file()) else { continue };
+        let Some(name) = example.file_name().and_then(|name| name.to_str()).filter(|_| config.is_file()) else {
+            continue;
+        };
         copy(&config, &content.join("examples").join(format!("{name}.toml")))?;
     }
     let archive = packages.join(format!("{name}.tar.gz"));
-    run(Command::new("tar").arg("-C").arg(&packages).args(["--owner=0", "--group=0", "-czf"]).arg(&archive).arg(&name))?;
+    run(Command::new("tar")
+        .arg("-C")
+        .arg(&packages)
+        .args(["--owner=0", "--group=0", "-czf"])
+        .arg(&archive)
+        .arg(&name))?;
     println!("{}", archive.display());
     Ok(())
 }

@@ -43,10 +43,16 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Outcome {
     let data = workspace.root.join("data");
     link_plugins(workspace, &data.join("plugins.d"))?;
     let config = config(workspace);
-    let token = if new_token || !data.join("tokens.toml").exists() { token(workspace, &config)? } else { String::new() };
+    let token =
+        if new_token || !data.join("tokens.toml").exists() { token(workspace, &config)? } else { String::new() };
 
     let own = std::env::current_exe().context("this program")?;
-    Command::new(own).arg("announce").env(TOKEN_VARIABLE, token).stdin(Stdio::null()).spawn().context("xtask announce")?;
+    Command::new(own)
+        .arg("announce")
+        .env(TOKEN_VARIABLE, token)
+        .stdin(Stdio::null())
+        .spawn()
+        .context("xtask announce")?;
     let mut host = server::host(workspace, &config);
     host.env_remove("RUST_BACKTRACE");
     Err(Failure(format!("{}: {}", workspace.host().display(), host.exec())))

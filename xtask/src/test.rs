@@ -12,7 +12,7 @@ const TARGET_VARIABLE: &str = "PLUGBAY_TARGET";
 pub fn test(workspace: &Workspace, arguments: &[String]) -> Outcome {
     build::build(workspace)?;
     let runner: &[&str] = if which("cargo-nextest").is_some() {
-        &["nextest", "run", "--release", "--workspace"]
+        &["nextest", "run", "--release", "--workspace", "--no-fail-fast"]
     } else {
         eprintln!("cargo-nextest is not on the path; using the slower `cargo test`");
         &["test", "--release", "--workspace", "--lib", "--bins", "--tests"]

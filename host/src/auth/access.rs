@@ -57,15 +57,8 @@ impl Rules {
                 None => {
                     let mut known: Vec<&str> = rules.keys().map(String::as_str).collect();
                     known.sort_unstable();
-                    let known = if known.is_empty() {
-                        "none".to_owned()
-                    } else {
-                        known.join(", ")
-                    };
-                    return Err(AccessError::Unknown {
-                        rule: rule.clone(),
-                        known,
-                    });
+                    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                    return Err(AccessError::Unknown { rule: rule.clone(), known });
                 }
             }
         }
@@ -81,21 +74,15 @@ impl Rules {
     /// Whether this user satisfies this rule. A rule that does not exist is satisfied by nobody.
     #[must_use]
     pub fn satisfied(&self, rule: &str, user: &User) -> bool {
-        self.0.get(rule).is_some_and(|roles| {
-            user.unrestricted || user.roles.iter().any(|role| roles.contains(role))
-        })
+        self.0.get(rule).is_some_and(|roles| user.unrestricted || user.roles.iter().any(|role| roles.contains(role)))
     }
 
     /// Whether a request by this caller may go on.
     #[must_use]
     pub fn decide(&self, access: &Access, identity: &Identity) -> Decision {
         match (access, identity) {
-            (Access::Open | Access::Plugin, _) | (Access::Authenticated, Identity::User(_)) => {
-                Decision::Allow
-            }
-            (Access::RoleRule(rule), Identity::User(user)) if self.satisfied(rule, user) => {
-                Decision::Allow
-            }
+            (Access::Open | Access::Plugin, _) | (Access::Authenticated, Identity::User(_)) => Decision::Allow,
+            (Access::RoleRule(rule), Identity::User(user)) if self.satisfied(rule, user) => Decision::Allow,
             (Access::RoleRule(_), Identity::User(_)) => Decision::Forbidden,
             _ => Decision::Unauthenticated,
         }

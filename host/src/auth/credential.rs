@@ -22,20 +22,10 @@ pub(super) enum Credential<'h> {
 /// The one token of the request. The same token in several places is one token; different ones
 /// are refused, so that nobody in between can take the request for someone else's.
 pub(super) fn find(headers: &HeaderMap) -> Credential<'_> {
-    let plain = headers
-        .get_all(&X_AUTH_TOKEN)
-        .iter()
-        .map(|value| value.as_bytes());
-    let bearer = headers
-        .get_all(AUTHORIZATION)
-        .iter()
-        .filter_map(|value| bearer(value.as_bytes()));
+    let plain = headers.get_all(&X_AUTH_TOKEN).iter().map(|value| value.as_bytes());
+    let bearer = headers.get_all(AUTHORIZATION).iter().filter_map(|value| bearer(value.as_bytes()));
     let mut found = None;
-    for token in plain
-        .chain(bearer)
-        .map(<[u8]>::trim_ascii)
-        .filter(|token| !token.is_empty())
-    {
+    for token in plain.chain(bearer).map(<[u8]>::trim_ascii).filter(|token| !token.is_empty()) {
         if found.is_some_and(|other| other != token) {
             return Credential::Refused(Rejection::Ambiguous);
         }
@@ -57,9 +47,5 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 
 /// Whether this could be a token at all.
 pub(super) fn well_formed(token: &[u8]) -> Result<&[u8], Rejection> {
-    if token.len() <= LONGEST && token.iter().all(u8::is_ascii_graphic) {
-        Ok(token)
-    } else {
-        Err(Rejection::Malformed)
-    }
+    if token.len() <= LONGEST && token.iter().all(u8::is_ascii_graphic) { Ok(token) } else { Err(Rejection::Malformed) }
 }

@@ -164,10 +164,7 @@ impl Provider {
     #[must_use]
     pub fn lookup(&self, token: &str, local: bool) -> Option<TokenInfo> {
         match self {
-            Self::None(user) => Some(TokenInfo {
-                user: Arc::clone(user),
-                expires: None,
-            }),
+            Self::None(user) => Some(TokenInfo { user: Arc::clone(user), expires: None }),
             Self::Tokens(tokens) => {
                 let token = credential::well_formed(token.as_bytes()).ok()?;
                 tokens.check(token, || local).ok()
@@ -195,11 +192,7 @@ impl Provider {
 }
 
 fn matching(user: &Arc<User>, asked: &[String], own: &str) -> Vec<Arc<User>> {
-    asked
-        .iter()
-        .filter(|asked| *asked == own)
-        .map(|_| Arc::clone(user))
-        .collect()
+    asked.iter().filter(|asked| *asked == own).map(|_| Arc::clone(user)).collect()
 }
 
 /// Whether a connection comes from this machine, by the peer's address; none: a unix socket.

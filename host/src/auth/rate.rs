@@ -27,12 +27,7 @@ impl RateLimit {
         let interval = SECOND.div_ceil(u64::from(per_second.max(1)));
         let held = if per_second == 0 { 0 } else { burst.max(1) };
         let depth = interval.saturating_mul(u64::from(held));
-        Self {
-            born: Instant::now(),
-            interval,
-            depth,
-            full: AtomicU64::new(0),
-        }
+        Self { born: Instant::now(), interval, depth, full: AtomicU64::new(0) }
     }
 
     /// Take one, if there is one.
@@ -45,8 +40,6 @@ impl RateLimit {
             let full = full.max(now).saturating_add(self.interval);
             (full.saturating_sub(now) <= self.depth).then_some(full)
         };
-        self.full
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
-            .is_ok()
+        self.full.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
     }
 }

@@ -10,12 +10,9 @@ use proptest::prelude::*;
 use super::*;
 
 fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
-    let fields = fields.iter().map(|(name, value)| {
-        (
-            HeaderName::from_static(name),
-            HeaderValue::from_bytes(value.as_bytes()).unwrap(),
-        )
-    });
+    let fields = fields
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap()));
     // Appending, so that repeated fields stay repeated.
     let mut map = HeaderMap::new();
     for (name, value) in fields {
@@ -31,9 +28,7 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        Self {
-            dir: tempfile::tempdir().unwrap(),
-        }
+        Self { dir: tempfile::tempdir().unwrap() }
     }
 
     fn file(&self) -> PathBuf {
@@ -75,11 +70,7 @@ mod credentials {
             headers(&[("authorization", "Bearer T"), ("x-auth-token", "T")]),
             headers(&[("authorization", "Basic dTpw"), ("x-auth-token", "T")]),
         ] {
-            assert_eq!(
-                credential::find(&fields),
-                Credential::Token(b"T"),
-                "{fields:?}"
-            );
+            assert_eq!(credential::find(&fields), Credential::Token(b"T"), "{fields:?}");
         }
     }
 
@@ -148,9 +139,7 @@ mod tokens {
         let fixture = Fixture::new();
         let token = fixture.issue(alice());
         let provider = fixture.provider();
-        let Identity::User(user) = provider.authenticate(&bearer(&token), false) else {
-            panic!("not taken")
-        };
+        let Identity::User(user) = provider.authenticate(&bearer(&token), false) else { panic!("not taken") };
         assert_eq!((user.id.as_str(), user.name.as_str()), ("u-1", "alice"));
         assert_eq!(user.project.as_deref(), Some("demo"));
         assert_eq!(user.roles, ["admin"]);
@@ -166,54 +155,30 @@ mod tokens {
         let provider = fixture.provider();
         let unknown = Identity::Rejected(Rejection::Unknown);
         assert_eq!(provider.authenticate(&bearer("plugbay_x"), false), unknown);
-        assert_eq!(
-            provider.authenticate(&bearer(&token[..token.len() - 1]), false),
-            unknown
-        );
-        assert_eq!(
-            provider.authenticate(&headers(&[]), false),
-            Identity::Anonymous
-        );
+        assert_eq!(provider.authenticate(&bearer(&token[..token.len() - 1]), false), unknown);
+        assert_eq!(provider.authenticate(&headers(&[]), false), Identity::Anonymous);
     }
 
     #[test]
     fn an_expired_token_is_rejected() {
         let fixture = Fixture::new();
         let expires = |text: &str| Some(text.parse().unwrap());
-        let old = fixture.issue(NewToken {
-            expires: expires("2020-01-01T00:00:00Z"),
-            ..alice()
-        });
-        let new = fixture.issue(NewToken {
-            expires: expires("2120-01-01T00:00:00Z"),
-            ..alice()
-        });
+        let old = fixture.issue(NewToken { expires: expires("2020-01-01T00:00:00Z"), ..alice() });
+        let new = fixture.issue(NewToken { expires: expires("2120-01-01T00:00:00Z"), ..alice() });
         let provider = fixture.provider();
-        assert_eq!(
-            provider.authenticate(&bearer(&old), false),
-            Identity::Rejected(Rejection::Expired)
-        );
-        assert_eq!(
-            provider.lookup(&new, false).unwrap().expires,
-            Some(4_733_510_400)
-        );
+        assert_eq!(provider.authenticate(&bearer(&old), false), Identity::Rejected(Rejection::Expired));
+        assert_eq!(provider.lookup(&new, false).unwrap().expires, Some(4_733_510_400));
         assert_eq!(provider.lookup(&old, false), None);
     }
 
     #[test]
     fn a_loopback_token_is_good_on_this_machine_only() {
         let fixture = Fixture::new();
-        let token = fixture.issue(NewToken {
-            loopback_only: true,
-            ..alice()
-        });
+        let token = fixture.issue(NewToken { loopback_only: true, ..alice() });
         let provider = fixture.provider();
         let rejected = Identity::Rejected(Rejection::LoopbackOnly);
         let mut fields = bearer(&token);
-        assert!(matches!(
-            provider.authenticate(&fields, true),
-            Identity::User(_)
-        ));
+        assert!(matches!(provider.authenticate(&fields, true), Identity::User(_)));
         assert_eq!(provider.authenticate(&fields, false), rejected);
         // Somebody else's request, brought here by a proxy on this machine.
         fields.insert("x-forwarded-for", HeaderValue::from_static("203.0.113.1"));
@@ -234,52 +199,26 @@ mod tokens {
     fn users_are_found_by_id_and_by_name() {
         let fixture = Fixture::new();
         fixture.issue(alice());
-        fixture.issue(NewToken {
-            roles: vec!["reader".to_owned()],
-            ..alice()
-        });
-        fixture.issue(NewToken {
-            id: "u-2".to_owned(),
-            ..NewToken::default()
-        });
+        fixture.issue(NewToken { roles: vec!["reader".to_owned()], ..alice() });
+        fixture.issue(NewToken { id: "u-2".to_owned(), ..NewToken::default() });
         let provider = fixture.provider();
         let names = |users: Vec<Arc<User>>| -> Vec<String> {
-            users
-                .iter()
-                .map(|user| format!("{} {:?}", user.name, user.roles))
-                .collect()
+            users.iter().map(|user| format!("{} {:?}", user.name, user.roles)).collect()
         };
         let ids = ["u-2", "u-9", "u-1"].map(str::to_owned);
-        assert_eq!(
-            names(provider.users_by_id(&ids)),
-            ["u-2 []", "alice [\"admin\"]"]
-        );
+        assert_eq!(names(provider.users_by_id(&ids)), ["u-2 []", "alice [\"admin\"]"]);
         let asked = ["alice", "bob", "u-2"].map(str::to_owned);
-        assert_eq!(
-            names(provider.users_by_name(&asked)),
-            ["alice [\"admin\"]", "u-2 []"]
-        );
+        assert_eq!(names(provider.users_by_name(&asked)), ["alice [\"admin\"]", "u-2 []"]);
     }
 
     #[test]
     fn without_authentication_everybody_is_the_local_user() {
-        let settings = config::Auth {
-            provider: config::Provider::None,
-            ..config::Auth::default()
-        };
+        let settings = config::Auth { provider: config::Provider::None, ..config::Auth::default() };
         let provider = Provider::open(&settings).unwrap();
-        let Identity::User(user) = provider.authenticate(&bearer("whatever"), false) else {
-            panic!("not taken")
-        };
+        let Identity::User(user) = provider.authenticate(&bearer("whatever"), false) else { panic!("not taken") };
         assert!(user.unrestricted);
-        assert_eq!(
-            provider.authenticate(&headers(&[]), false),
-            Identity::User(user.clone())
-        );
-        assert_eq!(
-            provider.users_by_id(&["local".to_owned(), "x".to_owned()]),
-            [user]
-        );
+        assert_eq!(provider.authenticate(&headers(&[]), false), Identity::User(user.clone()));
+        assert_eq!(provider.users_by_id(&["local".to_owned(), "x".to_owned()]), [user]);
     }
 }
 
@@ -344,12 +283,7 @@ mod following {
         let text = text.replace(&digits[..64], &"0".repeat(64));
         let aside = fixture.dir.path().join("aside");
         fs::write(&aside, text).unwrap();
-        fs::File::options()
-            .write(true)
-            .open(&aside)
-            .unwrap()
-            .set_modified(time)
-            .unwrap();
+        fs::File::options().write(true).open(&aside).unwrap().set_modified(time).unwrap();
         fs::rename(&aside, fixture.file()).unwrap();
         tokens.follow(1000);
         assert!(!good(&tokens, &token));
@@ -360,16 +294,11 @@ mod file {
     use super::*;
 
     fn wrong(text: &str) -> String {
-        token_file::parse(text, Path::new("t"))
-            .unwrap_err()
-            .to_string()
+        token_file::parse(text, Path::new("t")).unwrap_err().to_string()
     }
 
     fn entry(hash: char, rest: &str) -> String {
-        format!(
-            "[[token]]\nhash = \"sha256:{}\"\n{rest}\n",
-            hash.to_string().repeat(64)
-        )
+        format!("[[token]]\nhash = \"sha256:{}\"\n{rest}\n", hash.to_string().repeat(64))
     }
 
     #[test]
@@ -379,10 +308,7 @@ mod file {
         assert!(wrong("[[token]]\nhash = \"sha256:12\"\nid = \"a\"").starts_with(hash));
         assert!(wrong(&entry('a', "")).starts_with("t:1: missing field `id`"));
         assert!(wrong(&entry('a', "id = \"\"")).starts_with("t:1: id and name"));
-        assert!(
-            wrong(&entry('a', "id = \"a\"\nrole = [\"x\"]"))
-                .starts_with("t:4: unknown field `role`")
-        );
+        assert!(wrong(&entry('a', "id = \"a\"\nrole = [\"x\"]")).starts_with("t:4: unknown field `role`"));
         let local = entry('a', "id = \"a\"\nexpires = 2027-01-01");
         assert!(wrong(&local).starts_with("t:1: expires has to be"));
         let twice = entry('a', "id = \"a\"") + &entry('a', "id = \"b\"");
@@ -399,14 +325,8 @@ mod file {
     #[test]
     fn ids_and_names_go_together_one_to_one() {
         let first = entry('a', "id = \"a\"\nname = \"n\"");
-        assert!(
-            wrong(&(first.clone() + &entry('b', "id = \"a\"\nname = \"m\"")))
-                .starts_with("t:5: another token")
-        );
-        assert!(
-            wrong(&(first.clone() + &entry('b', "id = \"b\"\nname = \"n\"")))
-                .starts_with("t:5: another token")
-        );
+        assert!(wrong(&(first.clone() + &entry('b', "id = \"a\"\nname = \"m\""))).starts_with("t:5: another token"));
+        assert!(wrong(&(first.clone() + &entry('b', "id = \"b\"\nname = \"n\""))).starts_with("t:5: another token"));
         let text = first + &entry('b', "id = \"a\"\nname = \"n\"");
         assert_eq!(token_file::parse(&text, Path::new("t")).unwrap().len(), 2);
     }
@@ -417,10 +337,7 @@ mod file {
         let token = fixture.issue(alice());
         let text = fs::read_to_string(fixture.file()).unwrap();
         assert!(!text.contains(&token) && text.contains("sha256:"));
-        assert_eq!(
-            fs::metadata(fixture.file()).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(fixture.file()).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(fixture.dir.path()).unwrap().count(), 1);
         assert_eq!(token.len(), "plugbay_".len() + 43);
     }
@@ -433,15 +350,8 @@ mod file {
         fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink(&target, fixture.file()).unwrap();
         fixture.issue(alice());
-        assert!(
-            fs::read_to_string(&target)
-                .unwrap()
-                .starts_with("# ours\n\n[[token]]\n")
-        );
-        assert_eq!(
-            fs::metadata(&target).unwrap().permissions().mode() & 0o777,
-            0o640
-        );
+        assert!(fs::read_to_string(&target).unwrap().starts_with("# ours\n\n[[token]]\n"));
+        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o640);
         assert!(fs::symlink_metadata(fixture.file()).unwrap().is_symlink());
     }
 
@@ -463,12 +373,7 @@ mod file {
             for at in 0..8 {
                 let fixture = &fixture;
                 let id = format!("u-{at}");
-                scope.spawn(move || {
-                    fixture.issue(NewToken {
-                        id,
-                        ..NewToken::default()
-                    })
-                });
+                scope.spawn(move || fixture.issue(NewToken { id, ..NewToken::default() }));
             }
         });
         assert_eq!(token_file::read(&fixture.file()).unwrap().unwrap().len(), 8);
@@ -479,10 +384,7 @@ mod file {
         let fixture = Fixture::new();
         fs::write(fixture.file(), "").unwrap();
         fs::set_permissions(fixture.file(), fs::Permissions::from_mode(0o666)).unwrap();
-        assert!(matches!(
-            Tokens::open(&fixture.file()),
-            Err(TokenFileError::Writable(_))
-        ));
+        assert!(matches!(Tokens::open(&fixture.file()), Err(TokenFileError::Writable(_))));
     }
 
     proptest! {
@@ -519,20 +421,10 @@ mod access {
     }
 
     fn rules(overrides: &[(&str, &[&str])]) -> Result<Rules, AccessError> {
-        let own = |roles: &[&str]| {
-            roles
-                .iter()
-                .map(|role| (*role).to_owned())
-                .collect::<Vec<_>>()
-        };
-        let overrides: BTreeMap<_, _> = overrides
-            .iter()
-            .map(|(rule, roles)| ((*rule).to_owned(), own(roles)))
-            .collect();
-        Rules::new(
-            [("write".to_owned(), own(&["admin", "member"]))],
-            &overrides,
-        )
+        let own = |roles: &[&str]| roles.iter().map(|role| (*role).to_owned()).collect::<Vec<_>>();
+        let overrides: BTreeMap<_, _> =
+            overrides.iter().map(|(rule, roles)| ((*rule).to_owned(), own(roles))).collect();
+        Rules::new([("write".to_owned(), own(&["admin", "member"]))], &overrides)
     }
 
     #[test]
@@ -550,28 +442,14 @@ mod access {
         for (access, expected) in [
             (Access::Open, [Allow; 5]),
             (Access::Plugin, [Allow; 5]),
-            (
-                Access::Authenticated,
-                [Unauthenticated, Unauthenticated, Allow, Allow, Allow],
-            ),
-            (
-                write,
-                [Unauthenticated, Unauthenticated, Forbidden, Allow, Allow],
-            ),
+            (Access::Authenticated, [Unauthenticated, Unauthenticated, Allow, Allow, Allow]),
+            (write, [Unauthenticated, Unauthenticated, Forbidden, Allow, Allow]),
             (
                 Access::RoleRule("unheard-of".to_owned()),
-                [
-                    Unauthenticated,
-                    Unauthenticated,
-                    Forbidden,
-                    Forbidden,
-                    Forbidden,
-                ],
+                [Unauthenticated, Unauthenticated, Forbidden, Forbidden, Forbidden],
             ),
         ] {
-            let decided = callers
-                .each_ref()
-                .map(|caller| rules.decide(&access, caller));
+            let decided = callers.each_ref().map(|caller| rules.decide(&access, caller));
             assert_eq!(decided, expected, "{access:?}");
         }
     }
@@ -580,33 +458,21 @@ mod access {
     fn the_operators_roles_replace_the_plugins() {
         let rules = rules(&[("write", &["ops"])]).unwrap();
         let write = Access::RoleRule("write".to_owned());
-        assert_eq!(
-            rules.decide(&write, &user(&["member"], false)),
-            Decision::Forbidden
-        );
-        assert_eq!(
-            rules.decide(&write, &user(&["ops"], false)),
-            Decision::Allow
-        );
+        assert_eq!(rules.decide(&write, &user(&["member"], false)), Decision::Forbidden);
+        assert_eq!(rules.decide(&write, &user(&["ops"], false)), Decision::Allow);
     }
 
     #[test]
     fn roles_for_a_rule_that_is_not_there_are_an_error() {
         let error = rules(&[("wirte", &["ops"])]).unwrap_err().to_string();
-        assert!(
-            error.contains("`wirte`") && error.ends_with("it has: write"),
-            "{error}"
-        );
+        assert!(error.contains("`wirte`") && error.ends_with("it has: write"), "{error}");
     }
 
     #[test]
     fn a_rejected_credential_is_told_so_in_the_challenge() {
         assert_eq!(Identity::Anonymous.challenge(), "Bearer realm=\"plugbay\"");
         let rejected = Identity::Rejected(Rejection::Expired).challenge();
-        assert_eq!(
-            rejected,
-            "Bearer realm=\"plugbay\", error=\"invalid_token\""
-        );
+        assert_eq!(rejected, "Bearer realm=\"plugbay\", error=\"invalid_token\"");
     }
 }
 

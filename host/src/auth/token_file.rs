@@ -117,10 +117,7 @@ struct WrittenToken {
 
 /// Read a file. None if it does not exist.
 pub(super) fn read(file: &Path) -> Result<Option<Vec<Entry>>, TokenFileError> {
-    let failed = |source| TokenFileError::Read {
-        file: file.to_owned(),
-        source,
-    };
+    let failed = |source| TokenFileError::Read { file: file.to_owned(), source };
     let facts = match fs::metadata(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         facts => facts.map_err(failed)?,
@@ -129,10 +126,7 @@ pub(super) fn read(file: &Path) -> Result<Option<Vec<Entry>>, TokenFileError> {
         return Err(TokenFileError::Writable(file.to_owned()));
     }
     if facts.len() > LARGEST {
-        return Err(failed(io::Error::new(
-            ErrorKind::FileTooLarge,
-            "larger than 16 MiB",
-        )));
+        return Err(failed(io::Error::new(ErrorKind::FileTooLarge, "larger than 16 MiB")));
     }
     let text = fs::read_to_string(file).map_err(failed)?;
     parse(&text, file).map(Some)
@@ -142,22 +136,14 @@ pub(super) fn read(file: &Path) -> Result<Option<Vec<Entry>>, TokenFileError> {
 pub(super) fn parse(text: &str, file: &Path) -> Result<Vec<Entry>, TokenFileError> {
     let invalid = |span: Range<usize>, message: &str| TokenFileError::Invalid {
         file: file.to_owned(),
-        line: 1 + text
-            .bytes()
-            .take(span.start)
-            .filter(|byte| *byte == b'\n')
-            .count(),
+        line: 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count(),
         message: message.to_owned(),
     };
     let written: Written = toml::from_str(text).map_err(|error| {
         // The reader quotes wrong values, and a wrong value may be a token.
         let message = error.message();
         let quotes = message.starts_with("invalid ");
-        let message = if quotes {
-            "a value of the wrong type"
-        } else {
-            message
-        };
+        let message = if quotes { "a value of the wrong type" } else { message };
         invalid(error.span().unwrap_or_default(), message)
     })?;
 
@@ -167,22 +153,16 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Vec<Entry>, TokenFileErro
     let mut ids: BTreeMap<String, String> = BTreeMap::new();
     for token in written.token {
         let span = token.span();
-        let entry =
-            checked(token.into_inner()).map_err(|message| invalid(span.clone(), message))?;
+        let entry = checked(token.into_inner()).map_err(|message| invalid(span.clone(), message))?;
         // The table is keyed by this part of the hash.
         if !hashes.insert(super::tokens::short(&entry.hash)) {
             return Err(invalid(span, "this hash stands in the file already"));
         }
         // A catalog of users has to be a function both ways.
-        let name = names
-            .entry(entry.id.clone())
-            .or_insert_with(|| entry.name.clone());
-        let id = ids
-            .entry(entry.name.clone())
-            .or_insert_with(|| entry.id.clone());
+        let name = names.entry(entry.id.clone()).or_insert_with(|| entry.name.clone());
+        let id = ids.entry(entry.name.clone()).or_insert_with(|| entry.id.clone());
         if *name != entry.name || *id != entry.id {
-            let message =
-                "another token has this id with another name, or this name with another id";
+            let message = "another token has this id with another name, or this name with another id";
             return Err(invalid(span, message));
         }
         entries.push(entry);
@@ -196,18 +176,16 @@ fn checked(written: WrittenToken) -> Result<Entry, &'static str> {
     let mut hash = Hash::default();
     hex::decode_to_slice(digits, &mut hash).map_err(|_| HASH)?;
     let name = written.name.unwrap_or_else(|| written.id.clone());
-    if [&written.id, &name]
-        .iter()
-        .any(|text| text.is_empty() || text.contains(char::is_control))
-    {
+    if [&written.id, &name].iter().any(|text| text.is_empty() || text.contains(char::is_control)) {
         return Err("id and name have to be text that is not empty");
     }
     let expires = match written.expires {
         None => None,
         Some(date) => {
-            let when: jiff::Timestamp = date.to_string().parse().map_err(
-                |_| "expires has to be a date with time and offset: 2027-01-01T00:00:00Z",
-            )?;
+            let when: jiff::Timestamp = date
+                .to_string()
+                .parse()
+                .map_err(|_| "expires has to be a date with time and offset: 2027-01-01T00:00:00Z")?;
             Some(when.as_second())
         }
     };
@@ -282,29 +260,16 @@ pub fn issue(file: &Path, new: &NewToken) -> Result<Secret, TokenFileError> {
 fn add(file: &Path, token: &WrittenToken) -> Result<(), TokenFileError> {
     // A symbolic link stays one; what it points to is replaced.
     let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let failed = |source| TokenFileError::Write {
-        file: file.clone(),
-        source,
-    };
-    let dir = file
-        .parent()
-        .filter(|dir| !dir.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(failed)?;
+    let failed = |source| TokenFileError::Write { file: file.clone(), source };
+    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
     // Held until the end: of two who add at once, neither loses the other's token.
     let dir_handle = File::open(dir).map_err(failed)?;
     dir_handle.lock().map_err(failed)?;
 
     let mut text = match fs::read_to_string(&file) {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        text => text.map_err(|source| TokenFileError::Read {
-            file: file.clone(),
-            source,
-        })?,
+        text => text.map_err(|source| TokenFileError::Read { file: file.clone(), source })?,
     };
     if !text.is_empty() {
         text += if text.ends_with('\n') { "\n" } else { "\n\n" };
@@ -313,9 +278,7 @@ fn add(file: &Path, token: &WrittenToken) -> Result<(), TokenFileError> {
     text += "[[token]]\n";
     text += &written;
     parse(&text, &file)?;
-    replace(&file, &text)
-        .and_then(|()| dir_handle.sync_all())
-        .map_err(failed)
+    replace(&file, &text).and_then(|()| dir_handle.sync_all()).map_err(failed)
 }
 
 fn replace(file: &Path, text: &str) -> io::Result<()> {
@@ -325,11 +288,7 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut new = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&aside)?;
+    let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
     if let Ok(old) = fs::metadata(file) {
         // Whoever could read the old one, the server among them, can read the new one.
         let own = new.metadata()?;

@@ -40,13 +40,7 @@ pub struct Tokens {
 enum Facts {
     Absent,
     Unreadable,
-    Present {
-        device: u64,
-        inode: u64,
-        size: u64,
-        modified: (i64, i64),
-        changed: (i64, i64),
-    },
+    Present { device: u64, inode: u64, size: u64, modified: (i64, i64), changed: (i64, i64) },
 }
 
 impl Facts {
@@ -87,57 +81,34 @@ impl Tokens {
     }
 
     /// Whose token this is. `local` is asked only for tokens that are good on this machine only.
-    pub(super) fn check(
-        &self,
-        token: &[u8],
-        local: impl FnOnce() -> bool,
-    ) -> Result<TokenInfo, Rejection> {
+    pub(super) fn check(&self, token: &[u8], local: impl FnOnce() -> bool) -> Result<TokenInfo, Rejection> {
         self.follow(u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX));
         let table = self.table.load();
-        let held = table
-            .find(&token_file::hash(token))
-            .ok_or(Rejection::Unknown)?;
-        if held
-            .expires
-            .is_some_and(|expires| expires <= jiff::Timestamp::now().as_second())
-        {
+        let held = table.find(&token_file::hash(token)).ok_or(Rejection::Unknown)?;
+        if held.expires.is_some_and(|expires| expires <= jiff::Timestamp::now().as_second()) {
             return Err(Rejection::Expired);
         }
         if held.loopback_only && !local() {
             return Err(Rejection::LoopbackOnly);
         }
-        Ok(TokenInfo {
-            user: Arc::clone(&held.user),
-            expires: held.expires,
-        })
+        Ok(TokenInfo { user: Arc::clone(&held.user), expires: held.expires })
     }
 
     pub(super) fn users_by_id(&self, ids: &[String]) -> Vec<Arc<User>> {
         let table = self.table.load();
-        ids.iter()
-            .filter_map(|id| table.by_id.get(id))
-            .cloned()
-            .collect()
+        ids.iter().filter_map(|id| table.by_id.get(id)).cloned().collect()
     }
 
     pub(super) fn users_by_name(&self, names: &[String]) -> Vec<Arc<User>> {
         let table = self.table.load();
-        names
-            .iter()
-            .filter_map(|name| table.by_name.get(name))
-            .cloned()
-            .collect()
+        names.iter().filter_map(|name| table.by_name.get(name)).cloned().collect()
     }
 
     /// Look at the file if it is time to, `now` milliseconds after `born`.
     pub(super) fn follow(&self, now: u64) {
         let due = self.due.load(Ordering::Relaxed);
         let next = now.saturating_add(EVERY);
-        let mine = now >= due
-            && self
-                .due
-                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
+        let mine = now >= due && self.due.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if !mine {
             return;
         }
@@ -191,11 +162,7 @@ pub(super) fn short(hash: &Hash) -> u64 {
 
 impl Table {
     fn new(entries: Vec<Entry>) -> Self {
-        let mut table = Self {
-            tokens: HashMap::new(),
-            by_id: HashMap::new(),
-            by_name: HashMap::new(),
-        };
+        let mut table = Self { tokens: HashMap::new(), by_id: HashMap::new(), by_name: HashMap::new() };
         for entry in entries {
             let user = Arc::new(User {
                 id: entry.id,
@@ -206,29 +173,10 @@ impl Table {
                 unrestricted: false,
             });
             // Of a user with several tokens, the first one's project and roles are shown.
-            table
-                .by_id
-                .entry(user.id.clone())
-                .or_insert_with(|| Arc::clone(&user));
-            table
-                .by_name
-                .entry(user.name.clone())
-                .or_insert_with(|| Arc::clone(&user));
-            let Entry {
-                hash,
-                expires,
-                loopback_only,
-                ..
-            } = entry;
-            table.tokens.insert(
-                short(&hash),
-                Held {
-                    hash,
-                    user,
-                    expires,
-                    loopback_only,
-                },
-            );
+            table.by_id.entry(user.id.clone()).or_insert_with(|| Arc::clone(&user));
+            table.by_name.entry(user.name.clone()).or_insert_with(|| Arc::clone(&user));
+            let Entry { hash, expires, loopback_only, .. } = entry;
+            table.tokens.insert(short(&hash), Held { hash, user, expires, loopback_only });
         }
         table
     }

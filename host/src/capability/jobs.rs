@@ -23,7 +23,9 @@ impl Host for GuestState {
     async fn pending(&mut self, key: Option<String>, limit: u32) -> wasmtime::Result<Result<Vec<JobStatus>, Error>> {
         let pending = self.plugin.jobs.pending(key.as_deref(), limit.min(MAX_LISTED) as usize);
         let found = self.cpu.waiting(pending).await;
-        Ok(found.map(|jobs| jobs.into_iter().map(Into::into).collect()).map_err(|error| Error::Storage(error.to_string())))
+        Ok(found
+            .map(|jobs| jobs.into_iter().map(Into::into).collect())
+            .map_err(|error| Error::Storage(error.to_string())))
     }
 
     async fn cancel(&mut self, id: String) -> wasmtime::Result<Result<bool, Error>> {

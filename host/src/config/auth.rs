@@ -39,13 +39,10 @@ impl TryFrom<String> for Provider {
         match name.as_str() {
             "none" => Ok(Self::None),
             "tokens" => Ok(Self::Tokens),
-            "keystone" | "client-cert" => Err(format!(
-                "provider `{name}` is not served yet; write \"tokens\" or \"none\""
-            )),
-            _ => Err(format!(
-                "unknown provider `{name}`{}",
-                super::error::hint(&name, ["none", "tokens"].into_iter())
-            )),
+            "keystone" | "client-cert" => {
+                Err(format!("provider `{name}` is not served yet; write \"tokens\" or \"none\""))
+            }
+            _ => Err(format!("unknown provider `{name}`{}", super::error::hint(&name, ["none", "tokens"].into_iter()))),
         }
     }
 }

@@ -16,18 +16,9 @@ use super::sections::AdminBind;
 use super::{Config, DEFAULT_AUTH, DEFAULT_LISTENER, NO_AUTH};
 
 /// Interfaces a plugin has only if the operator grants them.
-const GRANTED: [&str; 6] = [
-    "filesystem",
-    "http-client",
-    "process",
-    "secrets",
-    "system",
-    "udp",
-];
+const GRANTED: [&str; 6] = ["filesystem", "http-client", "process", "secrets", "system", "udp"];
 /// Interfaces every plugin has.
-const GIVEN: [&str; 9] = [
-    "blobs", "clocks", "config", "crypto", "identity", "jobs", "kv", "log", "random",
-];
+const GIVEN: [&str; 9] = ["blobs", "clocks", "config", "crypto", "identity", "jobs", "kv", "log", "random"];
 
 /// The longest path that fits a socket address of the system, which ends in a NUL.
 const SOCKET_PATH: usize = 107;
@@ -48,8 +39,7 @@ pub(super) fn written(config: &Config, problems: &mut Problems) {
             _ => {}
         }
         if name == NO_AUTH && auth.provider != Provider::None {
-            let message =
-                "the table called `none` stands for no authentication; give this one another name";
+            let message = "the table called `none` stands for no authentication; give this one another name";
             problems.add(key.key("provider"), message);
         }
     }
@@ -75,26 +65,16 @@ pub(super) fn resolved(config: &Config, problems: &mut Problems) {
             if plugin.enabled
                 && let Some(other) = places.insert(place, &plugin.name)
             {
-                let message =
-                    format!("plugin `{other}` is mounted at the same listener, host and path");
+                let message = format!("plugin `{other}` is mounted at the same listener, host and path");
                 problems.add(key.key("path"), message);
             }
         }
     }
-    let defaults = config
-        .listeners
-        .iter()
-        .filter(|listener| listener.name == DEFAULT_LISTENER);
+    let defaults = config.listeners.iter().filter(|listener| listener.name == DEFAULT_LISTENER);
     for listener in defaults {
         if exposed(config, listener, DEFAULT_AUTH) {
-            let message = format!(
-                "plugins dropped into the folder would {}",
-                words(DEFAULT_AUTH, listener)
-            );
-            problems.add(
-                KeyPath::top("auth").key(DEFAULT_AUTH).key("provider"),
-                message,
-            );
+            let message = format!("plugins dropped into the folder would {}", words(DEFAULT_AUTH, listener));
+            problems.add(KeyPath::top("auth").key(DEFAULT_AUTH).key("provider"), message);
         }
     }
 }
@@ -121,21 +101,9 @@ fn host(config: &Config, problems: &mut Problems) {
         problems.add(KeyPath::top("server").key("request_id"), message);
     }
     let instances = KeyPath::top("instances");
-    positive(
-        u64::from(config.instances.slots),
-        &instances.key("slots"),
-        problems,
-    );
-    positive(
-        config.instances.stack.get(),
-        &instances.key("stack"),
-        problems,
-    );
-    socket_path(
-        &config.admin.socket,
-        &KeyPath::top("admin").key("socket"),
-        problems,
-    );
+    positive(u64::from(config.instances.slots), &instances.key("slots"), problems);
+    positive(config.instances.stack.get(), &instances.key("stack"), problems);
+    socket_path(&config.admin.socket, &KeyPath::top("admin").key("socket"), problems);
 }
 
 fn listeners(config: &Config, problems: &mut Problems) {
@@ -188,8 +156,7 @@ fn tls(listener: &Listener, key: &KeyPath, problems: &mut Problems) {
     let Some(tls) = &listener.tls else { return };
     match (tls.client_auth, &tls.client_ca) {
         (ClientAuth::Required, None) => {
-            let message =
-                "client_auth = \"required\" needs client_ca, the authorities that sign clients";
+            let message = "client_auth = \"required\" needs client_ca, the authorities that sign clients";
             problems.add(key.key("client_ca"), message);
         }
         (ClientAuth::None | ClientAuth::OptionalAny, Some(_)) => {
@@ -201,27 +168,12 @@ fn tls(listener: &Listener, key: &KeyPath, problems: &mut Problems) {
 }
 
 fn http_limits(limits: &HttpLimits, key: &KeyPath, problems: &mut Problems) {
-    positive(
-        u64::from(limits.max_headers),
-        &key.key("max_headers"),
-        problems,
-    );
-    positive(
-        u64::from(limits.max_connections),
-        &key.key("max_connections"),
-        problems,
-    );
-    positive(
-        u64::from(limits.max_streams),
-        &key.key("max_streams"),
-        problems,
-    );
+    positive(u64::from(limits.max_headers), &key.key("max_headers"), problems);
+    positive(u64::from(limits.max_connections), &key.key("max_connections"), problems);
+    positive(u64::from(limits.max_streams), &key.key("max_streams"), problems);
     // The HTTP library wants room for at least one read.
     if limits.max_header_bytes.get() < 8192 {
-        problems.add(
-            key.key("max_header_bytes"),
-            "less than 8KiB, which ordinary clients need",
-        );
+        problems.add(key.key("max_header_bytes"), "less than 8KiB, which ordinary clients need");
     }
 }
 
@@ -232,50 +184,25 @@ fn positive(value: u64, key: &KeyPath, problems: &mut Problems) {
 }
 
 fn limits(config: &Config, plugin: &PluginConfig, key: &KeyPath, problems: &mut Problems) {
-    positive(
-        u64::from(plugin.reuse.requests),
-        &key.key("reuse").key("requests"),
-        problems,
-    );
+    positive(u64::from(plugin.reuse.requests), &key.key("reuse").key("requests"), problems);
     let limits = &plugin.limits;
     let key = key.key("limits");
     positive(limits.memory.get(), &key.key("memory"), problems);
-    positive(
-        u64::from(limits.concurrency),
-        &key.key("concurrency"),
-        problems,
-    );
-    positive(
-        u64::from(limits.job_concurrency),
-        &key.key("job_concurrency"),
-        problems,
-    );
-    positive(
-        u64::from(limits.job_attempts),
-        &key.key("job_attempts"),
-        problems,
-    );
+    positive(u64::from(limits.concurrency), &key.key("concurrency"), problems);
+    positive(u64::from(limits.job_concurrency), &key.key("job_concurrency"), problems);
+    positive(u64::from(limits.job_attempts), &key.key("job_attempts"), problems);
     let most = config.instances.max_memory;
     if limits.memory > most {
-        let message = format!(
-            "{} is more than instances.max_memory, {most}",
-            limits.memory
-        );
+        let message = format!("{} is more than instances.max_memory, {most}", limits.memory);
         problems.add(key.key("memory"), message);
     }
     if limits.body > limits.memory {
-        let message = format!(
-            "{} is more than the plugin's whole memory, {}",
-            limits.body, limits.memory
-        );
+        let message = format!("{} is more than the plugin's whole memory, {}", limits.body, limits.memory);
         problems.add(key.key("body"), message);
     }
     let slots = config.instances.slots;
     if limits.concurrency > slots {
-        let message = format!(
-            "{} is more than instances.slots, {slots}",
-            limits.concurrency
-        );
+        let message = format!("{} is more than instances.slots, {slots}", limits.concurrency);
         problems.add(key.key("concurrency"), message);
     }
 }
@@ -284,26 +211,17 @@ fn interfaces(plugin: &PluginConfig, key: &KeyPath, problems: &mut Problems) {
     for (list, names) in [("grants", &plugin.grants), ("deny", &plugin.deny)] {
         for (at, name) in names.iter().enumerate() {
             if !GRANTED.contains(&name.as_str()) && !GIVEN.contains(&name.as_str()) {
-                let message = format!(
-                    "no interface `{name}`{}",
-                    hint(name, GRANTED.into_iter().chain(GIVEN))
-                );
+                let message = format!("no interface `{name}`{}", hint(name, GRANTED.into_iter().chain(GIVEN)));
                 problems.add(key.key(list).index(at), message);
             }
             if list == "deny" && plugin.grants.contains(name) {
-                problems.add(
-                    key.key(list).index(at),
-                    format!("`{name}` is granted too; keep one of them"),
-                );
+                problems.add(key.key(list).index(at), format!("`{name}` is granted too; keep one of them"));
             }
         }
     }
     for (name, program) in &plugin.programs {
         if !program.path.is_absolute() {
-            problems.add(
-                key.key("programs").key(name).key("path"),
-                "write an absolute path",
-            );
+            problems.add(key.key("programs").key(name).key("path"), "write an absolute path");
         }
     }
 }
@@ -319,22 +237,10 @@ fn mount_names(config: &Config, mount: &Mount, key: &KeyPath, problems: &mut Pro
         let message = format!("`{host}` is no host name in lower case without port");
         problems.add(key.key("host"), message);
     }
-    let listeners = || {
-        config
-            .listeners
-            .iter()
-            .map(|listener| listener.name.as_str())
-    };
-    let listener = config
-        .listeners
-        .iter()
-        .find(|listener| listener.name == mount.listener);
+    let listeners = || config.listeners.iter().map(|listener| listener.name.as_str());
+    let listener = config.listeners.iter().find(|listener| listener.name == mount.listener);
     if listener.is_none() {
-        let message = format!(
-            "no listener `{}`{}",
-            mount.listener,
-            hint(&mount.listener, listeners())
-        );
+        let message = format!("no listener `{}`{}", mount.listener, hint(&mount.listener, listeners()));
         problems.add(key.key("listener"), message);
     }
     if !config.auth.contains_key(&mount.auth) {
@@ -345,20 +251,14 @@ fn mount_names(config: &Config, mount: &Mount, key: &KeyPath, problems: &mut Pro
     if let Some(listener) = listener
         && exposed(config, listener, &mount.auth)
     {
-        problems.add(
-            key.key("auth"),
-            format!("would {}", words(&mount.auth, listener)),
-        );
+        problems.add(key.key("auth"), format!("would {}", words(&mount.auth, listener)));
     }
 }
 
 /// A name or address as it stands in a `Host` header, without the port.
 fn is_host(host: &str) -> bool {
     let part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._".contains(c);
-    match host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-    {
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => !host.is_empty() && host.chars().all(part),
     }
@@ -367,9 +267,7 @@ fn is_host(host: &str) -> bool {
 /// Whether this table lets strangers in on this listener without the words that say so.
 fn exposed(config: &Config, listener: &Listener, auth: &str) -> bool {
     config.auth.get(auth).is_some_and(|auth| {
-        auth.provider == Provider::None
-            && !auth.anyone_on_the_network_may_call
-            && listener.open_to_strangers()
+        auth.provider == Provider::None && !auth.anyone_on_the_network_may_call && listener.open_to_strangers()
     })
 }
 

@@ -59,17 +59,10 @@ impl Problem {
     /// From an error of the TOML reader, syntax or shape.
     pub(super) fn from_toml(error: &toml::de::Error, locator: &Locator<'_>) -> Self {
         let (key, line) = match error.span() {
-            Some(span) => (
-                locator.path_at(&span).to_string(),
-                Some(locator.line(span.start)),
-            ),
+            Some(span) => (locator.path_at(&span).to_string(), Some(locator.line(span.start))),
             None => (String::new(), None),
         };
-        Self {
-            key,
-            line,
-            message: reworded(error.message()),
-        }
+        Self { key, line, message: reworded(error.message()) }
     }
 }
 
@@ -90,11 +83,7 @@ impl Problems {
         let mut problems: Vec<Problem> = self
             .0
             .into_iter()
-            .map(|(key, message)| Problem {
-                line: locator.line_of(&key),
-                key: key.to_string(),
-                message,
-            })
+            .map(|(key, message)| Problem { line: locator.line_of(&key), key: key.to_string(), message })
             .collect();
         problems.sort_by_key(|problem| problem.line);
         Err(problems)
@@ -110,10 +99,7 @@ fn reworded(message: &str) -> String {
     };
     let written = words.next().unwrap_or_default();
     let known: Vec<&str> = words.collect();
-    format!(
-        "unknown {what} `{written}`{}",
-        hint(written, known.iter().copied())
-    )
+    format!("unknown {what} `{written}`{}", hint(written, known.iter().copied()))
 }
 
 /// `: did you mean …?`, or all the names there are.

@@ -53,13 +53,8 @@ impl KeySource {
 }
 
 fn read_key(file: &Path) -> Result<[u8; 32], KeyError> {
-    let text = std::fs::read_to_string(file).map_err(|source| KeyError::Read {
-        file: file.to_owned(),
-        source,
-    })?;
-    raw_key(text.trim())
-        .or_else(|| pem_key(&text))
-        .ok_or_else(|| KeyError::Form(file.to_owned()))
+    let text = std::fs::read_to_string(file).map_err(|source| KeyError::Read { file: file.to_owned(), source })?;
+    raw_key(text.trim()).or_else(|| pem_key(&text)).ok_or_else(|| KeyError::Form(file.to_owned()))
 }
 
 fn raw_key(text: &str) -> Option<[u8; 32]> {
@@ -68,16 +63,9 @@ fn raw_key(text: &str) -> Option<[u8; 32]> {
 
 /// The key in a SubjectPublicKeyInfo (RFC 8410), whose DER is a fixed prefix and the key.
 fn pem_key(text: &str) -> Option<[u8; 32]> {
-    const PREFIX: [u8; 12] = [
-        0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-    ];
+    const PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
     let (_, rest) = text.split_once("-----BEGIN PUBLIC KEY-----")?;
     let (body, _) = rest.split_once("-----END PUBLIC KEY-----")?;
     let body: String = body.split_whitespace().collect();
-    STANDARD
-        .decode(body)
-        .ok()?
-        .strip_prefix(&PREFIX)?
-        .try_into()
-        .ok()
+    STANDARD.decode(body).ok()?.strip_prefix(&PREFIX)?.try_into().ok()
 }

@@ -43,10 +43,7 @@ impl Listener {
             Bind::Tcp(address) => address.ip().to_canonical().is_loopback(),
             Bind::Unix(_) => true,
         };
-        let certified = self
-            .tls
-            .as_ref()
-            .is_some_and(|tls| tls.client_auth == ClientAuth::Required);
+        let certified = self.tls.as_ref().is_some_and(|tls| tls.client_auth == ClientAuth::Required);
         !local && !certified
     }
 }
@@ -68,9 +65,9 @@ impl TryFrom<String> for Bind {
         match text.strip_prefix("unix:") {
             Some("") => Err("the path is missing; write unix:PATH".to_owned()),
             Some(path) => Ok(Self::Unix(path.into())),
-            None => SocketAddr::from_str(&text).map(Self::Tcp).map_err(|_| {
-                "not an address; write one such as 127.0.0.1:8080, [::]:443 or unix:PATH".to_owned()
-            }),
+            None => SocketAddr::from_str(&text)
+                .map(Self::Tcp)
+                .map_err(|_| "not an address; write one such as 127.0.0.1:8080, [::]:443 or unix:PATH".to_owned()),
         }
     }
 }

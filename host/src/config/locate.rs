@@ -63,10 +63,7 @@ pub(super) struct Locator<'a> {
 
 impl<'a> Locator<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self {
-            text,
-            tree: DeTable::parse(text).ok(),
-        }
+        Self { text, tree: DeTable::parse(text).ok() }
     }
 
     /// Line of a byte, counted from 1.
@@ -85,9 +82,9 @@ impl<'a> Locator<'a> {
         for step in steps {
             let below = match (step, value) {
                 (Step::Key(key), DeValue::Table(table)) => entry(table, key),
-                (Step::Index(index), DeValue::Array(array)) => array
-                    .get(*index)
-                    .map(|value| (value.span(), value.get_ref())),
+                (Step::Index(index), DeValue::Array(array)) => {
+                    array.get(*index).map(|value| (value.span(), value.get_ref()))
+                }
                 _ => None,
             };
             match below {
@@ -123,10 +120,7 @@ struct Best<'s> {
 impl Best<'_> {
     fn offer(&mut self, span: Range<usize>, path: &KeyPath) {
         let covers = span.start <= self.span.start && self.span.end <= span.end;
-        let shorter = self
-            .found
-            .as_ref()
-            .is_none_or(|(length, _)| span.len() <= *length);
+        let shorter = self.found.as_ref().is_none_or(|(length, _)| span.len() <= *length);
         if covers && shorter {
             self.found = Some((span.len(), path.clone()));
         }

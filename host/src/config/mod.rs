@@ -34,9 +34,7 @@ pub use key::{KeyError, KeySource};
 pub use listener::{Bind, ClientAuth, HttpLimits, Listener, Tls, TlsVersion};
 pub use plugin::{Breaker, Isolation, Limits, Mount, PluginConfig, Program, Reuse};
 pub use resolve::is_name;
-pub use sections::{
-    Admin, AdminBind, BlobUrl, Blobs, Engine, Instances, Log, LogFormat, Plugins, Server, Store,
-};
+pub use sections::{Admin, AdminBind, BlobUrl, Blobs, Engine, Instances, Log, LogFormat, Plugins, Server, Store};
 pub use units::{Period, Size};
 
 use error::Problems;
@@ -101,17 +99,11 @@ impl Default for Config {
 impl Config {
     /// Read a file. Relative paths in it start at its directory.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |source| ConfigError::Read {
-            file: file.to_owned(),
-            source,
-        };
+        let unreadable = |source| ConfigError::Read { file: file.to_owned(), source };
         let text = std::fs::read_to_string(file).map_err(unreadable)?;
         let absolute = std::path::absolute(file).map_err(unreadable)?;
         let dir = absolute.parent().unwrap_or(Path::new("/"));
-        Self::parse(&text, dir).map_err(|problems| ConfigError::Invalid {
-            file: file.to_owned(),
-            problems,
-        })
+        Self::parse(&text, dir).map_err(|problems| ConfigError::Invalid { file: file.to_owned(), problems })
     }
 
     /// The configuration without a file: everything at its default, relative paths from `dir`
@@ -149,20 +141,14 @@ impl Config {
     /// is not `NAME.wasm` with a [name](is_name).
     #[must_use]
     pub fn plugins_of(&self, file: &Path) -> Vec<PluginConfig> {
-        let mut claimed = self
-            .plugin
-            .values()
-            .filter(|plugin| plugin.file == file)
-            .peekable();
+        let mut claimed = self.plugin.values().filter(|plugin| plugin.file == file).peekable();
         if claimed.peek().is_some() {
             return claimed.filter(|plugin| plugin.enabled).cloned().collect();
         }
         let stem = file.file_stem().and_then(|stem| stem.to_str());
         match stem {
             Some(name)
-                if file
-                    .extension()
-                    .is_some_and(|extension| extension == "wasm")
+                if file.extension().is_some_and(|extension| extension == "wasm")
                     && is_name(name)
                     && !self.plugin.contains_key(name) =>
             {
@@ -174,8 +160,7 @@ impl Config {
 
     fn parse(text: &str, dir: &Path) -> Result<Self, Vec<Problem>> {
         let locator = Locator::new(text);
-        let mut config: Self =
-            toml::from_str(text).map_err(|error| vec![Problem::from_toml(&error, &locator)])?;
+        let mut config: Self = toml::from_str(text).map_err(|error| vec![Problem::from_toml(&error, &locator)])?;
         let mut problems = Problems::default();
         // Before the defaults are filled in, some checks still see what was written and what not.
         check::written(&config, &mut problems);

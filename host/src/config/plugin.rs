@@ -75,9 +75,7 @@ impl PluginConfig {
     /// `reuse.memory`, by default half of `limits.memory`.
     #[must_use]
     pub fn reuse_memory(&self) -> Size {
-        self.reuse
-            .memory
-            .unwrap_or(Size::bytes(self.limits.memory.get() / 2))
+        self.reuse.memory.unwrap_or(Size::bytes(self.limits.memory.get() / 2))
     }
 }
 
@@ -139,11 +137,7 @@ pub struct Reuse {
 
 impl Default for Reuse {
     fn default() -> Self {
-        Self {
-            requests: 10_000,
-            age: Period::secs(600),
-            memory: None,
-        }
+        Self { requests: 10_000, age: Period::secs(600), memory: None }
     }
 }
 
@@ -249,11 +243,7 @@ pub struct Breaker {
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self {
-            traps: 20,
-            within: Period::secs(10),
-            pause: Period::secs(5),
-        }
+        Self { traps: 20, within: Period::secs(10), pause: Period::secs(5) }
     }
 }
 
@@ -273,11 +263,7 @@ fn prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error
     };
     let path = path.strip_suffix('/').unwrap_or(path);
     if path.is_empty() {
-        return if written == "/" {
-            Ok(String::new())
-        } else {
-            form("has an empty segment")
-        };
+        return if written == "/" { Ok(String::new()) } else { form("has an empty segment") };
     }
     for segment in path.split('/') {
         match segment {
@@ -297,8 +283,7 @@ fn prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error
 fn base_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let written = String::deserialize(deserializer)?;
     let wrong = || {
-        let message =
-            format!("`{written}` is no base URL; write one such as https://api.example.org/images");
+        let message = format!("`{written}` is no base URL; write one such as https://api.example.org/images");
         de::Error::custom(message)
     };
     let url: http::Uri = written.parse().map_err(|_| wrong())?;
@@ -309,14 +294,9 @@ fn base_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
     Ok(Some(written.trim_end_matches('/').to_owned()))
 }
 
-fn json_object<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<serde_json::Map<String, Value>, D::Error> {
+fn json_object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<serde_json::Map<String, Value>, D::Error> {
     let table = toml::Table::deserialize(deserializer)?;
-    table
-        .into_iter()
-        .map(|(key, value)| Ok((key, json(value)?)))
-        .collect()
+    table.into_iter().map(|(key, value)| Ok((key, json(value)?))).collect()
 }
 
 fn json<E: de::Error>(value: toml::Value) -> Result<Value, E> {
@@ -328,19 +308,12 @@ fn json<E: de::Error>(value: toml::Value) -> Result<Value, E> {
         toml::Value::Float(number) => match serde_json::Number::from_f64(number) {
             Some(number) => Value::Number(number),
             None => {
-                return Err(E::custom(format!(
-                    "{number} cannot be given to the plugin: JSON has no such number"
-                )));
+                return Err(E::custom(format!("{number} cannot be given to the plugin: JSON has no such number")));
             }
         },
-        toml::Value::Array(values) => {
-            Value::Array(values.into_iter().map(json).collect::<Result<_, _>>()?)
+        toml::Value::Array(values) => Value::Array(values.into_iter().map(json).collect::<Result<_, _>>()?),
+        toml::Value::Table(table) => {
+            Value::Object(table.into_iter().map(|(key, value)| Ok((key, json(value)?))).collect::<Result<_, E>>()?)
         }
-        toml::Value::Table(table) => Value::Object(
-            table
-                .into_iter()
-                .map(|(key, value)| Ok((key, json(value)?)))
-                .collect::<Result<_, E>>()?,
-        ),
     })
 }

@@ -15,9 +15,7 @@ use super::{Config, DEFAULT_AUTH, DEFAULT_LISTENER, NO_AUTH};
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     let rest = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    name.len() <= 64
-        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.chars().all(rest)
+    name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(rest)
 }
 
 impl Config {
@@ -35,10 +33,7 @@ impl Config {
             }
         }
 
-        let none = Auth {
-            provider: Provider::None,
-            ..Auth::default()
-        };
+        let none = Auth { provider: Provider::None, ..Auth::default() };
         self.auth.entry(NO_AUTH.to_owned()).or_insert(none);
         self.auth.entry(DEFAULT_AUTH.to_owned()).or_default();
         for auth in self.auth.values_mut() {
@@ -53,10 +48,7 @@ impl Config {
                 *socket = dir.join(&socket);
             }
             if let Some(tls) = &mut listener.tls {
-                for file in [&mut tls.cert, &mut tls.key]
-                    .into_iter()
-                    .chain(&mut tls.client_ca)
-                {
+                for file in [&mut tls.cert, &mut tls.key].into_iter().chain(&mut tls.client_ca) {
                     *file = dir.join(&file);
                 }
             }
@@ -77,14 +69,8 @@ impl Config {
         let own = || self.plugins_dir.join(format!("{name}.wasm"));
         place(&mut plugin.file, &self.plugins_dir, own);
         if plugin.mounts.is_none() {
-            let served = self
-                .listeners
-                .iter()
-                .any(|listener| listener.name == DEFAULT_LISTENER);
-            let mount = Mount {
-                path: format!("/{name}"),
-                ..Mount::default()
-            };
+            let served = self.listeners.iter().any(|listener| listener.name == DEFAULT_LISTENER);
+            let mount = Mount { path: format!("/{name}"), ..Mount::default() };
             plugin.mounts = Some(if served { vec![mount] } else { Vec::new() });
         }
         plugin
@@ -93,9 +79,5 @@ impl Config {
 
 /// Make a path absolute, or put the default in place of an empty one.
 fn place(path: &mut PathBuf, dir: &Path, default: impl FnOnce() -> PathBuf) {
-    *path = if path.as_os_str().is_empty() {
-        default()
-    } else {
-        dir.join(&path)
-    };
+    *path = if path.as_os_str().is_empty() { default() } else { dir.join(&path) };
 }

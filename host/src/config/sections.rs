@@ -21,10 +21,7 @@ pub struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        Self {
-            engine: Engine::Sled,
-            cache: Size::mib(32),
-        }
+        Self { engine: Engine::Sled, cache: Size::mib(32) }
     }
 }
 
@@ -67,9 +64,7 @@ impl TryFrom<String> for BlobUrl {
         let path = match url.split_once(':') {
             Some(("file", path)) => path,
             Some((scheme, _)) => {
-                return Err(format!(
-                    "blobs in `{scheme}:` are not served yet; write file:PATH"
-                ));
+                return Err(format!("blobs in `{scheme}:` are not served yet; write file:PATH"));
             }
             None => return Err("not a URL; write file:PATH".to_owned()),
         };
@@ -100,11 +95,7 @@ pub struct Plugins {
 
 impl Default for Plugins {
     fn default() -> Self {
-        Self {
-            keys: Vec::new(),
-            watch: true,
-            quiet: Period::millis(300),
-        }
+        Self { keys: Vec::new(), watch: true, quiet: Period::millis(300) }
     }
 }
 
@@ -141,13 +132,10 @@ impl TryFrom<String> for AdminBind {
         if text == "off" {
             return Ok(Self::Off);
         }
-        let address = SocketAddr::from_str(&text).map_err(|_| {
-            "not an address; write one such as 127.0.0.1:9080, or \"off\"".to_owned()
-        })?;
+        let address = SocketAddr::from_str(&text)
+            .map_err(|_| "not an address; write one such as 127.0.0.1:9080, or \"off\"".to_owned())?;
         if !address.ip().to_canonical().is_loopback() {
-            return Err(
-                "not a loopback address; the admin listener serves this machine only".to_owned(),
-            );
+            return Err("not a loopback address; the admin listener serves this machine only".to_owned());
         }
         Ok(Self::Tcp(address))
     }
@@ -165,10 +153,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            format: LogFormat::Pretty,
-            filter: "info".to_owned(),
-        }
+        Self { format: LogFormat::Pretty, filter: "info".to_owned() }
     }
 }
 
@@ -197,11 +182,7 @@ pub struct Server {
 
 impl Default for Server {
     fn default() -> Self {
-        Self {
-            drain: Period::secs(10),
-            worker_threads: 0,
-            request_id: "x-request-id".to_owned(),
-        }
+        Self { drain: Period::secs(10), worker_threads: 0, request_id: "x-request-id".to_owned() }
     }
 }
 
@@ -222,11 +203,6 @@ pub struct Instances {
 
 impl Default for Instances {
     fn default() -> Self {
-        Self {
-            slots: 512,
-            max_memory: Size::gib(1),
-            stack: Size::kib(512),
-            keep_resident: Size::mib(2),
-        }
+        Self { slots: 512, max_memory: Size::gib(1), stack: Size::kib(512), keep_resident: Size::mib(2) }
     }
 }

@@ -17,24 +17,14 @@ fn problems(text: &str) -> Vec<String> {
     let problems = Config::parse(text, Path::new(DIR)).expect_err("a configuration with a problem");
     problems
         .iter()
-        .map(|problem| {
-            format!(
-                "{} {}: {}",
-                problem.line.unwrap_or_default(),
-                problem.key,
-                problem.message
-            )
-        })
+        .map(|problem| format!("{} {}: {}", problem.line.unwrap_or_default(), problem.key, problem.message))
         .collect()
 }
 
 #[track_caller]
 fn refuses(text: &str, start: &str) {
     let problems = problems(text);
-    assert!(
-        problems.iter().any(|problem| problem.starts_with(start)),
-        "{start}\n{problems:#?}"
-    );
+    assert!(problems.iter().any(|problem| problem.starts_with(start)), "{start}\n{problems:#?}");
 }
 
 mod reference {
@@ -53,23 +43,13 @@ mod reference {
     fn uncommented() -> Vec<String> {
         let lines: Vec<&str> = Config::reference().lines().collect();
         let commented = lines.iter().enumerate().filter(|(_, line)| {
-            line.strip_prefix('#')
-                .is_some_and(|line| line.starts_with(|c: char| c.is_ascii_lowercase()))
+            line.strip_prefix('#').is_some_and(|line| line.starts_with(|c: char| c.is_ascii_lowercase()))
         });
         let replaced = commented.map(|(at, line)| {
             let key = line[1..].split('=').next().unwrap_or_default();
-            let without = lines
-                .iter()
-                .enumerate()
-                .filter(|(_, other)| !other.starts_with(key));
+            let without = lines.iter().enumerate().filter(|(_, other)| !other.starts_with(key));
             without
-                .map(|(other, text)| {
-                    if other == at {
-                        text[1..].to_owned()
-                    } else {
-                        (*text).to_owned()
-                    }
-                })
+                .map(|(other, text)| if other == at { text[1..].to_owned() } else { (*text).to_owned() })
                 .collect::<Vec<_>>()
                 .join("\n")
         });
@@ -105,20 +85,10 @@ mod reference {
             "plugin.example.limits",
             "plugin.example.breaker",
         ] {
-            let header = if table.is_empty() {
-                String::new()
-            } else {
-                format!("[{table}]\n")
-            };
-            let header = if table == "listener.limits" {
-                format!("[[listener]]\n{header}")
-            } else {
-                header
-            };
+            let header = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
+            let header = if table == "listener.limits" { format!("[[listener]]\n{header}") } else { header };
             let found = problems(&format!("{header}zzzzzzzzzzzzzzzzzzzzzzzzzzzzzz = 1"));
-            let (_, known) = found[0]
-                .split_once("known are ")
-                .unwrap_or_else(|| panic!("{found:?}"));
+            let (_, known) = found[0].split_once("known are ").unwrap_or_else(|| panic!("{found:?}"));
             for key in known.split('`').skip(1).step_by(2) {
                 let named = [
                     format!("\n{key} = "),
@@ -155,34 +125,16 @@ mod shape {
             "[plugin.p.limits]\nmemroy = 1",
             "2 plugin.p.limits.memroy: unknown key `memroy`; did you mean `memory`?",
         );
-        refuses(
-            "[stor]",
-            "1 stor: unknown key `stor`; did you mean `store`?",
-        );
-        refuses(
-            "[plugin.a]\n[plugin.b]\nmounts = [{}, { pth = \"/\" }]",
-            "3 plugin.b.mounts[1].pth: unknown key",
-        );
+        refuses("[stor]", "1 stor: unknown key `stor`; did you mean `store`?");
+        refuses("[plugin.a]\n[plugin.b]\nmounts = [{}, { pth = \"/\" }]", "3 plugin.b.mounts[1].pth: unknown key");
     }
 
     #[test]
     fn wrong_values_name_key_and_line() {
-        refuses(
-            "\n[store]\nengine = \"sledd\"",
-            "3 store.engine: unknown value `sledd`; did you mean `sled`?",
-        );
-        refuses(
-            "[log]\nfilter = 3",
-            "2 log.filter: invalid type: integer `3`, expected a string",
-        );
-        refuses(
-            "[[listener]]\n[[listener]]\ntls = { cert = \"a\" }",
-            "3 listener[1].tls: missing field `key`",
-        );
-        refuses(
-            "[[listener]]\nlimits.max_headers = -1",
-            "2 listener[0].limits.max_headers: invalid value",
-        );
+        refuses("\n[store]\nengine = \"sledd\"", "3 store.engine: unknown value `sledd`; did you mean `sled`?");
+        refuses("[log]\nfilter = 3", "2 log.filter: invalid type: integer `3`, expected a string");
+        refuses("[[listener]]\n[[listener]]\ntls = { cert = \"a\" }", "3 listener[1].tls: missing field `key`");
+        refuses("[[listener]]\nlimits.max_headers = -1", "2 listener[0].limits.max_headers: invalid value");
     }
 
     #[test]
@@ -265,46 +217,20 @@ mod units {
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        for text in [
-            "-1",
-            "1.5",
-            "\"\"",
-            "\"-1\"",
-            "\"1 parsec\"",
-            "\"MiB\"",
-            "\"99999999EiB\"",
-            "\"1e400B\"",
-            "true",
-        ] {
+        for text in ["-1", "1.5", "\"\"", "\"-1\"", "\"1 parsec\"", "\"MiB\"", "\"99999999EiB\"", "\"1e400B\"", "true"]
+        {
             assert!(size(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn periods_have_a_unit_and_are_neither_zero_nor_endless() {
-        for (text, millis) in [
-            ("\"500ms\"", 500),
-            ("\"30s\"", 30_000),
-            ("\"5m\"", 300_000),
-            ("\"1h 30m\"", 5_400_000),
-        ] {
-            assert_eq!(
-                period(text),
-                Ok(std::time::Duration::from_millis(millis)),
-                "{text}"
-            );
+        for (text, millis) in [("\"500ms\"", 500), ("\"30s\"", 30_000), ("\"5m\"", 300_000), ("\"1h 30m\"", 5_400_000)]
+        {
+            assert_eq!(period(text), Ok(std::time::Duration::from_millis(millis)), "{text}");
         }
-        for text in [
-            "30",
-            "0",
-            "\"30\"",
-            "\"0s\"",
-            "\"-5s\"",
-            "\"5s ago\"",
-            "\"99999999999h\"",
-            "\"400000h\"",
-            "\"\"",
-        ] {
+        for text in ["30", "0", "\"30\"", "\"0s\"", "\"-5s\"", "\"5s ago\"", "\"99999999999h\"", "\"400000h\"", "\"\""]
+        {
             assert!(period(text).is_err(), "{text}");
         }
     }
@@ -350,10 +276,7 @@ fn a_plugin_behind_client_certificates_with_programs_of_its_own() {
     let plugin = config.plugin("balancer");
     assert_eq!(plugin.limits.concurrency, 16);
     assert_eq!(plugin.limits.queue, Limits::default().queue);
-    assert_eq!(
-        plugin.programs["haproxy"].path,
-        Path::new("/usr/sbin/haproxy")
-    );
+    assert_eq!(plugin.programs["haproxy"].path, Path::new("/usr/sbin/haproxy"));
     assert_eq!(plugin.roles["operate"], ["admin"]);
     assert_eq!(plugin.config["heartbeat"], "127.0.0.1:5555");
 }
@@ -377,19 +300,12 @@ mod paths {
         assert_eq!(config.admin.socket, here("a.sock"));
         assert_eq!(config.listeners[0].bind, Bind::Unix(here("s.sock")));
         let tls = config.listeners[0].tls.as_ref().unwrap();
-        assert_eq!(
-            (tls.cert.clone(), tls.key.clone()),
-            (here("c"), PathBuf::from("/k"))
-        );
+        assert_eq!((tls.cert.clone(), tls.key.clone()), (here("c"), PathBuf::from("/k")));
     }
 
     #[test]
     fn a_file_url_is_a_directory() {
-        for (url, path) in [
-            ("file:/b", "/b"),
-            ("file:///b", "/b"),
-            ("file:b", "/etc/plugbay/b"),
-        ] {
+        for (url, path) in [("file:/b", "/b"), ("file:///b", "/b"), ("file:b", "/etc/plugbay/b")] {
             let config = read(&format!("[blobs]\nurl = \"{url}\""));
             assert_eq!(config.blobs.url, BlobUrl::File(path.into()));
         }
@@ -413,10 +329,7 @@ mod plugins {
     #[test]
     fn a_plugin_without_a_table_is_served_below_its_name() {
         let plugin = read("").plugin("images");
-        let mount = Mount {
-            path: "/images".to_owned(),
-            ..Mount::default()
-        };
+        let mount = Mount { path: "/images".to_owned(), ..Mount::default() };
         assert_eq!(plugin.mounts(), [mount]);
         assert_eq!(plugin.file, Path::new("/etc/plugbay/plugins.d/images.wasm"));
     }
@@ -430,16 +343,11 @@ mod plugins {
 
     #[test]
     fn a_file_belongs_to_the_tables_that_name_it() {
-        let config = read(
-            "[plugin.a]\nfile = \"shared.wasm\"\n[plugin.b]\nfile = \"shared.wasm\"\n[plugin.c]\nenabled = false",
-        );
+        let config =
+            read("[plugin.a]\nfile = \"shared.wasm\"\n[plugin.b]\nfile = \"shared.wasm\"\n[plugin.c]\nenabled = false");
         let of = |name: &str| -> Vec<String> {
             let file = config.plugins_dir.join(name);
-            config
-                .plugins_of(&file)
-                .into_iter()
-                .map(|plugin| plugin.name)
-                .collect()
+            config.plugins_of(&file).into_iter().map(|plugin| plugin.name).collect()
         };
         assert_eq!(of("shared.wasm"), ["a", "b"]);
         assert_eq!(of("free.wasm"), ["free"]);
@@ -448,48 +356,27 @@ mod plugins {
         assert_eq!(of("c.wasm"), [""; 0]);
         assert_eq!(of(".hidden.wasm"), [""; 0]);
         assert_eq!(of("notes.txt"), [""; 0]);
-        let configured: Vec<&str> = config
-            .configured()
-            .map(|plugin| plugin.name.as_str())
-            .collect();
+        let configured: Vec<&str> = config.configured().map(|plugin| plugin.name.as_str()).collect();
         assert_eq!(configured, ["a", "b"]);
     }
 
     #[test]
     fn prefixes_have_one_form() {
-        for (written, path) in [
-            ("/", ""),
-            ("/a", "/a"),
-            ("/a/", "/a"),
-            ("/a/b-1.0/", "/a/b-1.0"),
-        ] {
-            let config = read(&format!(
-                "[plugin.p]\nmounts = [{{ path = \"{written}\" }}]"
-            ));
+        for (written, path) in [("/", ""), ("/a", "/a"), ("/a/", "/a"), ("/a/b-1.0/", "/a/b-1.0")] {
+            let config = read(&format!("[plugin.p]\nmounts = [{{ path = \"{written}\" }}]"));
             assert_eq!(config.plugin("p").mounts()[0].path, path);
         }
-        for written in [
-            "", "a", "//", "/a//b", "/a//", "/..", "/a/./b", "/{id}", "/a%20b", "/a?b", "/ü",
-        ] {
-            refuses(
-                &format!("[plugin.p]\nmounts = [{{ path = \"{written}\" }}]"),
-                "2 plugin.p.mounts[0].path: ",
-            );
+        for written in ["", "a", "//", "/a//b", "/a//", "/..", "/a/./b", "/{id}", "/a%20b", "/a?b", "/ü"] {
+            refuses(&format!("[plugin.p]\nmounts = [{{ path = \"{written}\" }}]"), "2 plugin.p.mounts[0].path: ");
         }
     }
 
     #[test]
     fn mounts_name_what_exists() {
         let text = "[plugin.p]\nmounts = [\n  { listener = \"defualt\" },\n  { auth = \"ldap\", path = \"/a\" },\n  { surface = \"operator\", path = \"/b\" },\n  { host = \"A.org:80\" },\n  { public_url = \"ftp://a\" },\n]";
-        refuses(
-            text,
-            "7 plugin.p.mounts[4].public_url: `ftp://a` is no base URL",
-        );
+        refuses(text, "7 plugin.p.mounts[4].public_url: `ftp://a` is no base URL");
         let text = text.replace("ftp://a", "https://a.org/x/");
-        refuses(
-            &text,
-            "3 plugin.p.mounts[0].listener: no listener `defualt`; did you mean `default`?",
-        );
+        refuses(&text, "3 plugin.p.mounts[0].listener: no listener `defualt`; did you mean `default`?");
         refuses(&text, "4 plugin.p.mounts[1].auth: no table [auth.ldap]");
         refuses(&text, "5 plugin.p.mounts[2].surface: ");
         refuses(&text, "6 plugin.p.mounts[3].host: ");
@@ -497,8 +384,7 @@ mod plugins {
 
     #[test]
     fn two_plugins_at_one_place_are_refused_unless_one_is_disabled() {
-        let text =
-            "[plugin.a]\nmounts = [{ path = \"/x\" }]\n[plugin.b]\nmounts = [{ path = \"/x/\" }]";
+        let text = "[plugin.a]\nmounts = [{ path = \"/x\" }]\n[plugin.b]\nmounts = [{ path = \"/x/\" }]";
         refuses(text, "4 plugin.b.mounts[0].path: plugin `a` is mounted");
         read(&format!("{text}\nenabled = false"));
     }
@@ -507,57 +393,30 @@ mod plugins {
     fn settings_become_json() {
         let config = read("[plugin.p.config]\na = 1\nb = [true, 1.5]\nc.d = 2027-01-01T00:00:00Z");
         let json = serde_json::to_value(config.plugin("p").config).unwrap();
-        assert_eq!(
-            json,
-            serde_json::json!({ "a": 1, "b": [true, 1.5], "c": { "d": "2027-01-01T00:00:00Z" } })
-        );
+        assert_eq!(json, serde_json::json!({ "a": 1, "b": [true, 1.5], "c": { "d": "2027-01-01T00:00:00Z" } }));
         refuses("[plugin.p]\nconfig = { a = nan }", "2 plugin.p.config");
     }
 
     #[test]
     fn limits_fit_each_other() {
-        refuses(
-            "[plugin.p]\nlimits.memory = \"2GiB\"",
-            "2 plugin.p.limits.memory: ",
-        );
-        refuses(
-            "[plugin.p]\nlimits.concurrency = 513",
-            "2 plugin.p.limits.concurrency: ",
-        );
-        refuses(
-            "[plugin.p]\nlimits.body = \"65MiB\"",
-            "2 plugin.p.limits.body: ",
-        );
+        refuses("[plugin.p]\nlimits.memory = \"2GiB\"", "2 plugin.p.limits.memory: ");
+        refuses("[plugin.p]\nlimits.concurrency = 513", "2 plugin.p.limits.concurrency: ");
+        refuses("[plugin.p]\nlimits.body = \"65MiB\"", "2 plugin.p.limits.body: ");
         assert_eq!(read("").plugin("p").reuse_memory(), Size::mib(32));
     }
 
     #[test]
     fn grants_and_denials_name_interfaces_and_do_not_contradict() {
-        refuses(
-            "[plugin.p]\ngrants = [\"udp\"]\ndeny = [\"udp\"]",
-            "3 plugin.p.deny[0]: `udp` is granted too",
-        );
-        refuses(
-            "[plugin.p]\ndeny = [\"telepathy\"]",
-            "2 plugin.p.deny[0]: no interface `telepathy`; known are",
-        );
-        refuses(
-            "[plugin.p]\nprograms.x = { path = \"haproxy\" }",
-            "2 plugin.p.programs.x.path: ",
-        );
+        refuses("[plugin.p]\ngrants = [\"udp\"]\ndeny = [\"udp\"]", "3 plugin.p.deny[0]: `udp` is granted too");
+        refuses("[plugin.p]\ndeny = [\"telepathy\"]", "2 plugin.p.deny[0]: no interface `telepathy`; known are");
+        refuses("[plugin.p]\nprograms.x = { path = \"haproxy\" }", "2 plugin.p.programs.x.path: ");
         read("[plugin.p]\ngrants = [\"udp\"]\ndeny = [\"process\"]");
     }
 
     #[test]
     fn names_are_safe_in_paths() {
         refuses("[plugin.\"../x\"]", "1 plugin.../x: a name is");
-        assert!(
-            is_name("a.b-c_1")
-                && !is_name("")
-                && !is_name(".a")
-                && !is_name("a/b")
-                && !is_name(&"a".repeat(65))
-        );
+        assert!(is_name("a.b-c_1") && !is_name("") && !is_name(".a") && !is_name("a/b") && !is_name(&"a".repeat(65)));
     }
 }
 
@@ -566,90 +425,46 @@ mod listeners {
 
     #[test]
     fn names_and_sockets_are_told_apart() {
-        refuses(
-            "[[listener]]\n[[listener]]\nbind = \"127.0.0.1:1\"",
-            "2 listener[1].name: another listener is called",
-        );
-        refuses(
-            "[[listener]]\n[[listener]]\nname = \"b\"",
-            "2 listener[1].bind: another listener",
-        );
-        refuses(
-            "[[listener]]\nbind = \"127.0.0.1:9080\"",
-            "2 listener[0].bind: another listener, or the admin one",
-        );
+        refuses("[[listener]]\n[[listener]]\nbind = \"127.0.0.1:1\"", "2 listener[1].name: another listener is called");
+        refuses("[[listener]]\n[[listener]]\nname = \"b\"", "2 listener[1].bind: another listener");
+        refuses("[[listener]]\nbind = \"127.0.0.1:9080\"", "2 listener[0].bind: another listener, or the admin one");
         refuses(
             "[[listener]]\nbind = \"unix:data/admin.sock\"",
             "2 listener[0].bind: another listener, or the admin one",
         );
-        read(
-            "[[listener]]\nbind = \"127.0.0.1:0\"\n[[listener]]\nname = \"b\"\nbind = \"127.0.0.1:0\"",
-        );
+        read("[[listener]]\nbind = \"127.0.0.1:0\"\n[[listener]]\nname = \"b\"\nbind = \"127.0.0.1:0\"");
     }
 
     #[test]
     fn addresses_are_addresses() {
         for bind in ["localhost:80", "127.0.0.1", ":80", "unix:", ""] {
-            refuses(
-                &format!("[[listener]]\nbind = \"{bind}\""),
-                "2 listener[0].bind: ",
-            );
+            refuses(&format!("[[listener]]\nbind = \"{bind}\""), "2 listener[0].bind: ");
         }
-        refuses(
-            &format!("[[listener]]\nbind = \"unix:/{}\"", "a".repeat(107)),
-            "2 listener[0].bind: ",
-        );
-        read(&format!(
-            "[[listener]]\nbind = \"unix:/{}\"",
-            "a".repeat(106)
-        ));
+        refuses(&format!("[[listener]]\nbind = \"unix:/{}\"", "a".repeat(107)), "2 listener[0].bind: ");
+        read(&format!("[[listener]]\nbind = \"unix:/{}\"", "a".repeat(106)));
     }
 
     #[test]
     fn client_certificates_and_their_authorities_go_together() {
-        let tls =
-            |rest: &str| format!("[[listener]]\ntls = {{ cert = \"c\", key = \"k\", {rest} }}");
-        refuses(
-            &tls("client_auth = \"required\""),
-            "2 listener[0].tls.client_ca: ",
-        );
+        let tls = |rest: &str| format!("[[listener]]\ntls = {{ cert = \"c\", key = \"k\", {rest} }}");
+        refuses(&tls("client_auth = \"required\""), "2 listener[0].tls.client_ca: ");
         refuses(&tls("client_ca = \"a\""), "2 listener[0].tls.client_ca: ");
-        refuses(
-            &tls("client_auth = \"optional-any\", client_ca = \"a\""),
-            "2 listener[0].tls.client_ca: ",
-        );
-        refuses(
-            &tls("client_auth = \"optional\""),
-            "2 listener[0].tls.client_auth: ",
-        );
-        refuses(
-            &tls("min_version = \"1.1\""),
-            "2 listener[0].tls.min_version: ",
-        );
-        read(&tls(
-            "client_auth = \"required\", client_ca = \"a\", min_version = \"1.3\"",
-        ));
+        refuses(&tls("client_auth = \"optional-any\", client_ca = \"a\""), "2 listener[0].tls.client_ca: ");
+        refuses(&tls("client_auth = \"optional\""), "2 listener[0].tls.client_auth: ");
+        refuses(&tls("min_version = \"1.1\""), "2 listener[0].tls.min_version: ");
+        read(&tls("client_auth = \"required\", client_ca = \"a\", min_version = \"1.3\""));
     }
 
     #[test]
     fn the_admin_listener_stays_on_this_machine() {
-        refuses(
-            "[admin]\nbind = \"0.0.0.0:9080\"",
-            "2 admin.bind: not a loopback address",
-        );
+        refuses("[admin]\nbind = \"0.0.0.0:9080\"", "2 admin.bind: not a loopback address");
         assert_eq!(read("[admin]\nbind = \"off\"").admin.bind, AdminBind::Off);
     }
 
     #[test]
     fn limits_leave_room_to_work() {
-        refuses(
-            "[[listener]]\nlimits.max_header_bytes = 100",
-            "2 listener[0].limits.max_header_bytes: ",
-        );
-        refuses(
-            "[[listener]]\nlimits.max_streams = 0",
-            "2 listener[0].limits.max_streams: ",
-        );
+        refuses("[[listener]]\nlimits.max_header_bytes = 100", "2 listener[0].limits.max_header_bytes: ");
+        refuses("[[listener]]\nlimits.max_streams = 0", "2 listener[0].limits.max_streams: ");
     }
 }
 
@@ -662,10 +477,7 @@ mod openness {
 
     #[test]
     fn no_authentication_for_strangers_takes_words() {
-        refuses(
-            &format!("{OPEN}{MOUNT}"),
-            "4 plugin.p.mounts[0].auth: would obey everybody",
-        );
+        refuses(&format!("{OPEN}{MOUNT}"), "4 plugin.p.mounts[0].auth: would obey everybody");
         read(&format!("{OPEN}{MOUNT}{WORDS}"));
     }
 
@@ -673,16 +485,10 @@ mod openness {
     fn neighbours_on_this_machine_and_certified_clients_are_no_strangers() {
         read(MOUNT);
         read(&format!("[[listener]]\nbind = \"unix:s\"\n{MOUNT}"));
-        let tls =
-            "tls = { cert = \"c\", key = \"k\", client_auth = \"required\", client_ca = \"a\" }\n";
+        let tls = "tls = { cert = \"c\", key = \"k\", client_auth = \"required\", client_ca = \"a\" }\n";
         read(&format!("{OPEN}{tls}{MOUNT}"));
-        let optional = tls
-            .replace("required", "optional-any")
-            .replace(", client_ca = \"a\"", "");
-        refuses(
-            &format!("{OPEN}{optional}{MOUNT}"),
-            "5 plugin.p.mounts[0].auth: would obey everybody",
-        );
+        let optional = tls.replace("required", "optional-any").replace(", client_ca = \"a\"", "");
+        refuses(&format!("{OPEN}{optional}{MOUNT}"), "5 plugin.p.mounts[0].auth: would obey everybody");
     }
 
     #[test]
@@ -695,10 +501,7 @@ mod openness {
 
     #[test]
     fn providers_that_are_not_there_yet_say_so() {
-        refuses(
-            "[auth.k]\nprovider = \"keystone\"",
-            "2 auth.k.provider: provider `keystone` is not served yet",
-        );
+        refuses("[auth.k]\nprovider = \"keystone\"", "2 auth.k.provider: provider `keystone` is not served yet");
         refuses(
             "[auth.k]\nprovider = \"token\"",
             "2 auth.k.provider: unknown provider `token`; did you mean `tokens`?",
@@ -707,18 +510,9 @@ mod openness {
 
     #[test]
     fn keys_of_the_other_provider_are_errors() {
-        refuses(
-            "[auth.k]\nprovider = \"none\"\nfile = \"t\"",
-            "3 auth.k.file: ",
-        );
-        refuses(
-            "[auth.k]\nanyone_on_the_network_may_call = true",
-            "2 auth.k.anyone_on_the_network_may_call: ",
-        );
-        refuses(
-            "[auth.none]\nprovider = \"tokens\"",
-            "2 auth.none.provider: ",
-        );
+        refuses("[auth.k]\nprovider = \"none\"\nfile = \"t\"", "3 auth.k.file: ");
+        refuses("[auth.k]\nanyone_on_the_network_may_call = true", "2 auth.k.anyone_on_the_network_may_call: ");
+        refuses("[auth.none]\nprovider = \"tokens\"", "2 auth.none.provider: ");
     }
 }
 
@@ -739,14 +533,9 @@ mod keys {
         use base64::Engine as _;
         let engine = base64::engine::general_purpose::STANDARD;
         let key: [u8; 32] = engine.decode(RAW).unwrap().try_into().unwrap();
-        let mut der = vec![
-            0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-        ];
+        let mut der = vec![0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
         der.extend_from_slice(&key);
-        let pem = format!(
-            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
-            engine.encode(der)
-        );
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", engine.encode(der));
         assert_eq!(KeySource::from(RAW.to_owned()).read().unwrap(), key);
         assert_eq!(key_file(&format!("{RAW}\n")).unwrap(), key);
         assert_eq!(key_file(&pem).unwrap(), key);

@@ -73,9 +73,7 @@ impl Visitor<'_> for SizeVisitor {
     }
 
     fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<Size, E> {
-        u64::try_from(bytes)
-            .map(Size)
-            .map_err(|_| E::invalid_value(de::Unexpected::Signed(bytes), &self))
+        u64::try_from(bytes).map(Size).map_err(|_| E::invalid_value(de::Unexpected::Signed(bytes), &self))
     }
 
     fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<Size, E> {

@@ -10,7 +10,12 @@ use crate::routing::{HostError, conditional, head};
 
 impl Exchange {
     /// The whole answer.
-    pub(super) async fn whole(&self, head: Head, segments: Vec<Segment>, asked: &HeaderMap) -> Result<Response<AnswerBody>, HostError> {
+    pub(super) async fn whole(
+        &self,
+        head: Head,
+        segments: Vec<Segment>,
+        asked: &HeaderMap,
+    ) -> Result<Response<AnswerBody>, HostError> {
         let located = self.locate(segments).await?;
         let total = located.length();
         let method = if self.automatic_head { "GET" } else { self.request.method.as_str() };
@@ -32,7 +37,12 @@ impl Exchange {
         self.finish(status, headers, located)
     }
 
-    fn finish(&self, status: StatusCode, headers: HeaderMap, located: Located) -> Result<Response<AnswerBody>, HostError> {
+    fn finish(
+        &self,
+        status: StatusCode,
+        headers: HeaderMap,
+        located: Located,
+    ) -> Result<Response<AnswerBody>, HostError> {
         let head_only = self.request.method == "HEAD";
         let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let length = located.length();

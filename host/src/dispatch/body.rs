@@ -104,10 +104,14 @@ impl Part {
     /// Without its first `skip` bytes.
     fn after(self, skip: u64) -> Self {
         match self {
-            Self::Bytes(bytes) => Self::Bytes(bytes.slice(usize::try_from(skip).unwrap_or(usize::MAX).min(bytes.len())..)),
-            Self::Piece(range) => {
-                Self::Piece(PieceRange { offset: range.offset + skip, length: range.length.saturating_sub(skip), ..range })
+            Self::Bytes(bytes) => {
+                Self::Bytes(bytes.slice(usize::try_from(skip).unwrap_or(usize::MAX).min(bytes.len())..))
             }
+            Self::Piece(range) => Self::Piece(PieceRange {
+                offset: range.offset + skip,
+                length: range.length.saturating_sub(skip),
+                ..range
+            }),
             Self::File(file, offset, length) => Self::File(file, offset + skip, length.saturating_sub(skip)),
             Self::Zeros(length) => Self::Zeros(length.saturating_sub(skip)),
         }
@@ -116,7 +120,9 @@ impl Part {
     /// Its first `keep` bytes.
     fn first(self, keep: u64) -> Self {
         match self {
-            Self::Bytes(bytes) => Self::Bytes(bytes.slice(..usize::try_from(keep).unwrap_or(usize::MAX).min(bytes.len()))),
+            Self::Bytes(bytes) => {
+                Self::Bytes(bytes.slice(..usize::try_from(keep).unwrap_or(usize::MAX).min(bytes.len())))
+            }
             Self::Piece(range) => Self::Piece(PieceRange { length: range.length.min(keep), ..range }),
             Self::File(file, offset, length) => Self::File(file, offset, length.min(keep)),
             Self::Zeros(length) => Self::Zeros(length.min(keep)),
@@ -237,7 +243,8 @@ fn open(directory: Option<&Path>, path: &str, offset: u64, length: Option<u64>) 
     let directory = directory.ok_or_else(|| io::Error::other("the plugin was not granted `filesystem`"))?;
     let base = std::fs::File::open(directory)?;
     let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    let file = rustix::fs::openat2(&base, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty(), beneath)?;
+    let file =
+        rustix::fs::openat2(&base, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty(), beneath)?;
     let file = std::fs::File::from(file);
     let metadata = file.metadata()?;
     if !metadata.is_file() {

@@ -107,7 +107,8 @@ impl Exchange {
             let (continuation, event) = match step.map_err(|error| refusal::of_call(&error))? {
                 types::Step::Done(answer) => return Ok(Begun::Whole(answer.head, answer.body)),
                 types::Step::More(more) => {
-                    let head = more.head.ok_or_else(|| self.broken("the first step that sends something has no head"))?;
+                    let head =
+                        more.head.ok_or_else(|| self.broken("the first step that sends something has no head"))?;
                     return Ok(Begun::Open(head, more.body, Step::Resume(self.resumable(more.continuation)?)));
                 }
                 types::Step::Park(mut park) => match park.head.take() {
@@ -136,7 +137,9 @@ impl Exchange {
 
     fn resumable(&self, continuation: Vec<u8>) -> Result<Vec<u8>, HostError> {
         match continuation.len() {
-            _ if !self.version.resumes() => Err(self.broken("a step wants to be resumed, but `resumption` is not exported")),
+            _ if !self.version.resumes() => {
+                Err(self.broken("a step wants to be resumed, but `resumption` is not exported"))
+            }
             0..=MAX_CONTINUATION => Ok(continuation),
             length => Err(self.broken(&format!("a continuation of {length} bytes; the most is {MAX_CONTINUATION}"))),
         }
@@ -175,7 +178,11 @@ impl Exchange {
     }
 
     /// Read the body into pieces.
-    async fn receive(&mut self, plan: ReceivePlan, asked: &HeaderMap) -> Result<Result<types::Received, ReceiveError>, HostError> {
+    async fn receive(
+        &mut self,
+        plan: ReceivePlan,
+        asked: &HeaderMap,
+    ) -> Result<Result<types::Received, ReceiveError>, HostError> {
         let plugin = self.version.plugin.clone();
         let Some(body) = self.staged.take() else {
             return Err(self.broken("`receive` on a route whose body is not staged, or a second time"));
@@ -187,7 +194,8 @@ impl Exchange {
             body_digests: plan.body_digests.into_iter().map(Algorithm::from).collect(),
             trim: plan.trim,
         };
-        let stated = asked.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let stated =
+            asked.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if stated.is_some_and(|stated| stated > plan.limit) {
             plugin.metrics.refused("body-size");
             return Ok(Err(ReceiveError::TooLarge));

@@ -88,7 +88,9 @@ impl Dispatcher {
                     self.metrics.unrouted.inc();
                     return refused(&error, None, id);
                 }
-                Routing::Answer(Some((version, surface)), error) => return refused(&error, Some((&version, surface)), id),
+                Routing::Answer(Some((version, surface)), error) => {
+                    return refused(&error, Some((&version, surface)), id);
+                }
             };
             // From here on the version does not drain without this request.
             let tracked = routed.target.version.track();
@@ -101,7 +103,9 @@ impl Dispatcher {
             let Some(served) = version.surfaces.all.get(surface) else {
                 return refused(&HostError::not_found(), None, id);
             };
-            let (Some(route), Some(operation)) = (served.table.route(routed.route), served.operations.get(routed.route)) else {
+            let (Some(route), Some(operation)) =
+                (served.table.route(routed.route), served.operations.get(routed.route))
+            else {
                 return refused(&HostError::not_found(), place, id);
             };
             let scope = routed.target.scope.clone();
@@ -170,7 +174,9 @@ impl Dispatcher {
                 path_start: prefix.len(),
             })),
             Outcome::Options { allow } => Routing::Options(target.version.clone(), target.surface, allow),
-            Outcome::MethodNotAllowed { allow } => Routing::Answer(place(), Box::new(HostError::method_not_allowed(allow))),
+            Outcome::MethodNotAllowed { allow } => {
+                Routing::Answer(place(), Box::new(HostError::method_not_allowed(allow)))
+            }
             Outcome::NotFound => Routing::Answer(place(), Box::new(HostError::not_found())),
             Outcome::BadPath(error) => Routing::Answer(place(), Box::new(HostError::bad_path(error))),
         }
@@ -190,8 +196,11 @@ impl Handler for Dispatcher {
             *answer.body_mut() = AnswerBody::empty();
         }
         tracing::debug!(
-            request = &*id, status = answer.status().as_u16(), seconds = start.elapsed().as_secs_f64(),
-            peer = &*connection.peer_address, "answered"
+            request = &*id,
+            status = answer.status().as_u16(),
+            seconds = start.elapsed().as_secs_f64(),
+            peer = &*connection.peer_address,
+            "answered"
         );
         answer
     }

@@ -55,13 +55,16 @@ pub fn of_call(error: &CallError) -> HostError {
     match error {
         CallError::Busy(_) => busy("The service has more requests than it may work on."),
         CallError::Resting(rest) => {
-            let error = HostError::new(StatusCode::SERVICE_UNAVAILABLE, "The service failed repeatedly and is resting.");
+            let error =
+                HostError::new(StatusCode::SERVICE_UNAVAILABLE, "The service failed repeatedly and is resting.");
             retry(error, rest.as_secs() + 1)
         }
         CallError::Exhausted => busy("The host has no room for the request."),
         CallError::Gone => busy("The service was replaced while it worked on the request."),
         CallError::Deadline => HostError::new(StatusCode::GATEWAY_TIMEOUT, "The service did not answer in time."),
-        CallError::Failed(_) => HostError::new(StatusCode::INTERNAL_SERVER_ERROR, "The service failed while it worked on the request."),
+        CallError::Failed(_) => {
+            HostError::new(StatusCode::INTERNAL_SERVER_ERROR, "The service failed while it worked on the request.")
+        }
     }
 }
 

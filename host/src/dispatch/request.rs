@@ -42,7 +42,8 @@ pub async fn take_body(
                 return Ok(Taken { buffered: Some(Bytes::new()), ..nothing });
             };
             let limit = u64::from(limit).min(plugin.config.limits.body.get());
-            let stated = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+            let stated =
+                headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
             if stated.is_some_and(|stated| stated > limit) {
                 return Err(refuse_size(plugin, limit));
             }
@@ -97,7 +98,11 @@ pub fn describe(
         authority: authority(head).to_owned(),
         prefix: uri.path().get(..routed.path_start).unwrap_or_default().to_owned(),
         public_url: routed.target.public_url.as_deref().map(str::to_owned),
-        headers: head.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect(),
+        headers: head
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+            .collect(),
         caller: match &call.caller {
             Identity::Anonymous => types::Caller::Anonymous,
             Identity::Rejected(why) => types::Caller::Rejected(why.as_str().to_owned()),

@@ -225,12 +225,7 @@ async fn run_stored(plugin: &Plugin, version: &Version, id: &str, place: OwnedSe
 }
 
 /// Until one of the watched keys changes, the time is up, or the version is replaced.
-async fn wait(
-    plugin: &Plugin,
-    version: &Version,
-    watches: &[crate::plugin::bindings::types::Watch],
-    limit: Duration,
-) {
+async fn wait(plugin: &Plugin, version: &Version, watches: &[crate::plugin::bindings::types::Watch], limit: Duration) {
     let watches: Result<Vec<_>, _> = watches.iter().map(|watch| plugin.keys.watch(watch)).collect();
     let Ok(watches) = watches else { return };
     tokio::select! {

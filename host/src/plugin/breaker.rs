@@ -4,6 +4,7 @@
 //! doubles with each opening in a row, up to [`LONGEST`], with jitter. Then one call is let through
 //! as a probe, whose outcome closes the breaker or opens it again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -17,6 +18,8 @@ pub const LONGEST: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Breaker {
     config: config::Breaker,
+    /// Whether `state.until` is set: all that a call asks while nothing is wrong.
+    open: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -33,11 +36,15 @@ struct State {
 impl Breaker {
     /// A closed breaker.
     pub fn new(config: config::Breaker) -> Self {
-        Self { config, state: Mutex::default() }
+        Self { config, open: AtomicBool::new(false), state: Mutex::default() }
     }
 
     /// Whether a call may go now; if not, after how long to try again.
-    pub fn admit(&self, now: Instant) -> Result<(), Duration> {
+    pub fn admit(&self, now: impl FnOnce() -> Instant) -> Result<(), Duration> {
+        if !self.is_open() {
+            return Ok(());
+        }
+        let now = now();
         let mut state = self.state.lock();
         match state.until {
             None => Ok(()),
@@ -52,9 +59,10 @@ impl Breaker {
 
     /// A call succeeded.
     pub fn success(&self) {
-        let mut state = self.state.lock();
-        if state.until.is_some() {
+        if self.is_open() {
+            let mut state = self.state.lock();
             *state = State::default();
+            self.open.store(false, Ordering::Release);
         }
     }
 
@@ -75,13 +83,14 @@ impl Breaker {
         if opens {
             state.until = Some(now + self.pause(state.openings));
             state.openings = state.openings.saturating_add(1);
+            self.open.store(true, Ordering::Release);
         }
         opens
     }
 
     /// Whether calls are held back now.
     pub fn is_open(&self) -> bool {
-        self.state.lock().until.is_some()
+        self.open.load(Ordering::Acquire)
     }
 
     fn pause(&self, openings: u32) -> Duration {
@@ -108,14 +117,14 @@ mod tests {
         for _ in 1..traps {
             assert!(!breaker.trap(now));
         }
-        assert!(breaker.admit(now).is_ok());
+        assert!(breaker.admit(|| now).is_ok());
         assert!(breaker.trap(now));
-        let wait = breaker.admit(now).unwrap_err();
+        let wait = breaker.admit(|| now).unwrap_err();
         assert!(wait >= pause && wait < pause * 2);
-        assert!(breaker.admit(now + wait).is_ok(), "the probe");
-        assert!(breaker.admit(now + wait).is_err(), "one probe at a time");
+        assert!(breaker.admit(|| now + wait).is_ok(), "the probe");
+        assert!(breaker.admit(|| now + wait).is_err(), "one probe at a time");
         breaker.success();
-        assert!(breaker.admit(now).is_ok());
+        assert!(breaker.admit(|| now).is_ok());
     }
 
     #[test]
@@ -126,9 +135,9 @@ mod tests {
             breaker.trap(now);
         }
         let later = now + LONGEST;
-        assert!(breaker.admit(later).is_ok());
+        assert!(breaker.admit(|| later).is_ok());
         assert!(breaker.trap(later));
-        assert!(breaker.admit(later).unwrap_err() >= pause * 2);
+        assert!(breaker.admit(|| later).unwrap_err() >= pause * 2);
     }
 
     #[test]

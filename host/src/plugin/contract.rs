@@ -128,7 +128,9 @@ pub fn refusals(engine: &Engine, component: &Component, policy: &Policy) -> Vec<
 fn refuse_import(text: &str, item: &ComponentItem, policy: &Policy) -> Option<String> {
     let name = Name::parse(text);
     if !matches!(item, ComponentItem::ComponentInstance(_)) {
-        return Some(format!("imports `{text}` on its own: this host offers interfaces of {PACKAGE} and WASI 0.2 only"));
+        return Some(format!(
+            "imports `{text}` on its own: this host offers interfaces of {PACKAGE} and WASI 0.2 only"
+        ));
     }
     if WASI.contains(&name.package) {
         let served = name.version.is_some_and(|version| track(version) == Some("0.2"));
@@ -190,7 +192,8 @@ pub fn refuse_bytes(start: &[u8]) -> Option<String> {
     match layer.get(..4) {
         Some(COMPONENT) => None,
         Some(CORE) => Some(
-            "is a core WebAssembly module, not a component: build it for wasm32-wasip2 or with `cargo component`".into(),
+            "is a core WebAssembly module, not a component: build it for wasm32-wasip2 or with `cargo component`"
+                .into(),
         ),
         _ => Some("is WebAssembly of a version this host does not know".into()),
     }

@@ -86,9 +86,13 @@ impl Folder {
         match std::fs::read_dir(&self.directory) {
             Ok(entries) => {
                 let wasm = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "wasm");
-                found.extend(entries.flatten().map(|entry| entry.path()).filter(wasm).filter_map(fingerprint).take(MAX_FILES));
+                found.extend(
+                    entries.flatten().map(|entry| entry.path()).filter(wasm).filter_map(fingerprint).take(MAX_FILES),
+                );
             }
-            Err(error) => tracing::warn!(directory = %self.directory.display(), %error, "the plugin folder cannot be read"),
+            Err(error) => {
+                tracing::warn!(directory = %self.directory.display(), %error, "the plugin folder cannot be read")
+            }
         }
         found.extend(self.others.iter().cloned().filter_map(fingerprint));
         found
@@ -116,7 +120,9 @@ fn watcher(directory: &Path, touch: mpsc::Sender<()>) -> Option<RecommendedWatch
     let started = notify::recommended_watcher(on_event)
         .and_then(|mut watcher| watcher.watch(directory, RecursiveMode::NonRecursive).map(|()| watcher));
     started
-        .inspect_err(|error| tracing::warn!(%error, "the plugin folder is not watched: changes are seen within seconds"))
+        .inspect_err(
+            |error| tracing::warn!(%error, "the plugin folder is not watched: changes are seen within seconds"),
+        )
         .ok()
 }
 

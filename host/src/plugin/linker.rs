@@ -25,11 +25,7 @@ pub fn describing(engine: &Engine, component: &Component) -> Result<Linker<Guest
     link(engine, component, |interface| !matches!(interface, "log" | "config" | "types" | "descriptor"))
 }
 
-fn link(
-    engine: &Engine,
-    component: &Component,
-    denied: impl Fn(&str) -> bool,
-) -> Result<Linker<GuestState>> {
+fn link(engine: &Engine, component: &Component, denied: impl Fn(&str) -> bool) -> Result<Linker<GuestState>> {
     let mut linker = Linker::new(engine);
     // All of WASI 0.2: `contract` has refused what is not offered, and `GuestState` puts nothing
     // behind the rest.

@@ -58,7 +58,9 @@ pub enum LoadError {
     #[error("{0}")]
     Configuration(String),
     /// The store has data of a newer version.
-    #[error("it has schema {new}, but what the plugin keeps was last written by schema {kept}: going back is not possible; load a version with schema {kept} or later")]
+    #[error(
+        "it has schema {new}, but what the plugin keeps was last written by schema {kept}: going back is not possible; load a version with schema {kept} or later"
+    )]
     SchemaGoesBack {
         /// Of this component.
         new: u32,
@@ -135,8 +137,10 @@ impl Loader {
             };
             signature::verify(&self.keys, name, &digest, file.as_deref())?;
         }
-        let (component, cached) =
-            self.cache.component(&self.engine, &digest, &wasm).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+        let (component, cached) = self
+            .cache
+            .component(&self.engine, &digest, &wasm)
+            .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
         tracing::debug!(plugin = name, %digest, cached, "compiled");
         Ok((digest, component))
     }
@@ -154,7 +158,9 @@ impl Loader {
         };
         match within(DESCRIBE, &CancellationToken::new(), describe).await {
             Ok(Ok(Returned::Descriptor(descriptor))) => Ok(*descriptor),
-            Ok(Ok(Returned::Step(_) | Returned::Outcome(_))) => Err(LoadError::Describe("it returned something else".into())),
+            Ok(Ok(Returned::Step(_) | Returned::Outcome(_))) => {
+                Err(LoadError::Describe("it returned something else".into()))
+            }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(LoadError::Describe(format!("it took longer than {} s", DESCRIBE.as_secs()))),
         }

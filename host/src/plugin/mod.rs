@@ -25,10 +25,13 @@ mod output;
 mod registry;
 pub mod signature;
 mod state;
+mod status;
 mod surfaces;
+mod table;
 mod version;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -48,7 +51,9 @@ pub use folder::Folder;
 pub use instance::{Failure, Work};
 pub use load::{LoadError, Loader};
 pub use output::LogRate;
-pub use registry::{OPERATOR_LISTENER, Registry, State, Status, Target};
+pub use registry::Registry;
+pub use status::{State, Status};
+pub use table::{OPERATOR_LISTENER, Target};
 pub use state::GuestState;
 pub use version::{CallError, Version};
 
@@ -82,6 +87,8 @@ pub struct Plugin {
     /// Goes up with every version published, so that parked requests start afresh.
     pub generation: watch::Sender<u64>,
     held: watch::Sender<bool>,
+    /// The same, for asking without a lock.
+    is_held: AtomicBool,
     pub(crate) log_rate: Arc<LogRate>,
     pub(crate) lookup_rate: RateLimit,
     cpu: Arc<Semaphore>,
@@ -112,6 +119,7 @@ impl Plugin {
             transfers: Arc::new(Semaphore::new(limits.transfers as usize)),
             generation: watch::Sender::new(0),
             held: watch::Sender::new(false),
+            is_held: AtomicBool::new(false),
             lookup_rate: RateLimit::new(limits.lookup_rate, limits.lookup_rate.saturating_mul(2)),
             log_rate: Arc::new(LogRate::new(limits.log_rate)),
             cpu: Arc::new(Semaphore::new(executing)),
@@ -134,10 +142,12 @@ impl Plugin {
 
     /// Hold new requests back until [`Plugin::release`].
     fn hold(&self) {
+        self.is_held.store(true, Ordering::SeqCst);
         self.held.send_replace(true);
     }
 
     fn release(&self) {
+        self.is_held.store(false, Ordering::SeqCst);
         self.held.send_replace(false);
     }
 
@@ -148,7 +158,7 @@ impl Plugin {
 
     /// The same, asked in passing.
     pub fn is_held(&self) -> bool {
-        *self.held.borrow()
+        self.is_held.load(Ordering::SeqCst)
     }
 
     /// Bring the gauges up to date that nothing on the hot path keeps.

@@ -19,68 +19,12 @@ use tokio_util::task::TaskTracker;
 
 use super::bindings::job_runner::{Job, Outcome, Trigger};
 use super::folder::Event;
+use super::status::{State, Status};
+use super::table::{self, Table};
 use super::{Call, LoadError, Loader, Plugin, Version};
-use crate::auth::{Providers, Rules, Scope};
+use crate::auth::Providers;
 use crate::config::{Config, PluginConfig};
-use crate::routing::{Mount, Routes};
 use crate::services::Services;
-
-/// The surface that only the operator reaches, through the admin socket.
-const OPERATOR: &str = "operator";
-/// The listener that such surfaces are mounted on, below `/NAME`. No configured listener can have
-/// this name.
-pub const OPERATOR_LISTENER: &str = "operator:";
-
-/// What a mount leads to.
-#[derive(Clone)]
-pub struct Target {
-    /// The version that serves.
-    pub version: Arc<Version>,
-    /// Position of the surface.
-    pub surface: usize,
-    /// The base URL clients know it by, if configured.
-    pub public_url: Option<Arc<str>>,
-    /// Who is who here, and what roles are needed.
-    pub scope: Arc<Scope>,
-}
-
-/// The route table of the host.
-pub type Table = Routes<Target>;
-
-/// How a plugin is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Configured, and no file is there.
-    Absent,
-    /// Being loaded for the first time.
-    Loading,
-    /// Serving.
-    Serving,
-    /// Refused, with nothing else of it running.
-    Refused,
-}
-
-/// What the operator is told of a plugin.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Status {
-    /// Its identity.
-    pub name: String,
-    /// How it is doing.
-    pub state: State,
-    /// What the plugin calls its version.
-    pub version: Option<String>,
-    /// SHA-256 of the component that serves.
-    pub digest: Option<String>,
-    /// Version of what it keeps.
-    pub schema: Option<u32>,
-    /// Where it is served.
-    pub mounts: Vec<String>,
-    /// Whether its breaker holds requests back.
-    pub resting: bool,
-    /// Why the last file was refused; none if it was taken.
-    pub last_error: Option<String>,
-}
 
 /// All plugins of the host.
 pub struct Registry {
@@ -89,11 +33,13 @@ pub struct Registry {
     loader: Loader,
     providers: Providers,
     table: ArcSwap<Table>,
-    entries: Mutex<BTreeMap<String, Arc<Entry>>>,
+    entries: Mutex<Entries>,
     tasks: TaskTracker,
     stop: CancellationToken,
     complete: watch::Sender<bool>,
 }
+
+type Entries = BTreeMap<String, Arc<Entry>>;
 
 struct Entry {
     plugin: Arc<Plugin>,
@@ -185,11 +131,8 @@ impl Registry {
 
     /// How every plugin is doing: those found, and those configured and absent.
     pub fn statuses(&self) -> Vec<Status> {
-        let mut all: BTreeMap<String, Status> = self
-            .config
-            .configured()
-            .map(|plugin| (plugin.name.clone(), Status::absent(&plugin.name)))
-            .collect();
+        let mut all: BTreeMap<String, Status> =
+            self.config.configured().map(|plugin| (plugin.name.clone(), Status::absent(&plugin.name))).collect();
         for (name, entry) in self.entries.lock().iter() {
             all.insert(name.clone(), entry.status());
         }
@@ -266,7 +209,7 @@ impl Registry {
             return Ok(());
         }
         // Found out before anything is held back or upgraded.
-        self.build(entry, &version)?;
+        self.build(&self.entries.lock(), Some((entry, &version)))?;
         let kept = self.services.schema(&entry.plugin.name).await?;
         match kept {
             Some(kept) if version.schema < kept => {
@@ -292,7 +235,7 @@ impl Registry {
     fn publish(&self, entry: &Arc<Entry>, version: &Arc<Version>) -> Result<(), LoadError> {
         // Under the lock, so that two plugins published together both end up in the table.
         let entries = self.entries.lock();
-        let table = build(&self.config, &self.providers, &entries, Some((entry, version)))?;
+        let table = self.build(&entries, Some((entry, version)))?;
         self.table.store(Arc::new(table));
         let old = entry.now.lock().version.replace(version.clone());
         drop(entries);
@@ -302,8 +245,13 @@ impl Registry {
         Ok(())
     }
 
-    fn build(&self, entry: &Arc<Entry>, version: &Arc<Version>) -> Result<Table, LoadError> {
-        build(&self.config, &self.providers, &self.entries.lock(), Some((entry, version)))
+    /// The table of all serving versions, with one of them replaced.
+    fn build(&self, entries: &Entries, with: Option<(&Arc<Entry>, &Arc<Version>)>) -> Result<Table, LoadError> {
+        let versions = entries.values().filter_map(|entry| match with {
+            Some((replaced, version)) if Arc::ptr_eq(replaced, entry) => Some(version.clone()),
+            _ => entry.now.lock().version.clone(),
+        });
+        table::build(&self.config, &self.providers, versions)
     }
 
     async fn upgrade(
@@ -342,7 +290,7 @@ impl Registry {
         report(&path, None);
         let mut entries = self.entries.lock();
         entries.remove(&name);
-        match build(&self.config, &self.providers, &entries, None) {
+        match self.build(&entries, None) {
             Ok(table) => self.table.store(Arc::new(table)),
             Err(error) => tracing::error!(plugin = name, %error, "the route table could not be rebuilt"),
         }
@@ -423,97 +371,24 @@ impl Entry {
     }
 }
 
-impl Status {
-    fn absent(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            state: State::Absent,
-            version: None,
-            digest: None,
-            schema: None,
-            mounts: Vec::new(),
-            resting: false,
-            last_error: None,
-        }
-    }
-}
-
 async fn run_upgrade(version: &Arc<Version>, from: u32) -> Result<(), String> {
     if !version.runs_jobs() {
         return Ok(());
     }
     let call = Call::job("upgrade", "upgrade");
-    let job = Job { id: "upgrade".into(), name: "upgrade".into(), attempt: 1, trigger: Trigger::Upgrade(from), payload: Vec::new() };
+    let job = Job {
+        id: "upgrade".into(),
+        name: "upgrade".into(),
+        attempt: 1,
+        trigger: Trigger::Upgrade(from),
+        payload: Vec::new(),
+    };
     match version.run_job(&call, &job).await {
         Ok(Outcome::Done) => Ok(()),
         Ok(Outcome::Failed(why)) => Err(why),
         Ok(Outcome::RetryIn(_) | Outcome::Park(_)) => Err("an upgrade has to end in `done` or `failed`".into()),
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// The table of all serving versions, with one of them replaced.
-fn build(
-    config: &Config,
-    providers: &Providers,
-    entries: &BTreeMap<String, Arc<Entry>>,
-    with: Option<(&Arc<Entry>, &Arc<Version>)>,
-) -> Result<Table, LoadError> {
-    let mut mounts = Vec::new();
-    for entry in entries.values() {
-        let version = match with {
-            Some((replaced, version)) if Arc::ptr_eq(replaced, entry) => Some(version.clone()),
-            _ => entry.now.lock().version.clone(),
-        };
-        if let Some(version) = version {
-            mounts.extend(mounts_of(config, providers, &version)?);
-        }
-    }
-    Routes::build(mounts).map_err(|error| LoadError::Configuration(error.to_string()))
-}
-
-fn mounts_of(config: &Config, providers: &Providers, version: &Arc<Version>) -> Result<Vec<Mount<Target>>, LoadError> {
-    let plugin = &version.plugin;
-    let mut mounts = Vec::new();
-    for mount in plugin.config.mounts() {
-        let wrong = |why: String| LoadError::Configuration(format!("its mount at {}{}/ {why}", mount.listener, mount.path));
-        let surface = version.surfaces.position(&mount.surface).ok_or_else(|| {
-            let names = version.surfaces.names().join(", ");
-            wrong(format!("names the surface {:?}, but the plugin has {names}", mount.surface))
-        })?;
-        if !config.listeners.iter().any(|listener| listener.name == mount.listener) {
-            return Err(wrong("names a listener that is not configured".into()));
-        }
-        let provider = providers.get(&mount.auth).ok_or_else(|| wrong(format!("names the auth table {:?}, which is not there", mount.auth)))?;
-        let declared = version.surfaces.rules.iter().map(|rule| (rule.name.clone(), rule.roles.clone()));
-        let rules = Rules::new(declared, &plugin.config.roles).map_err(|error| LoadError::Configuration(error.to_string()))?;
-        mounts.push(Mount {
-            listener: mount.listener.clone(),
-            host: mount.host.clone(),
-            prefix: mount.path.clone(),
-            owner: plugin.name.to_string(),
-            target: Target {
-                version: version.clone(),
-                surface,
-                public_url: mount.public_url.as_deref().map(Into::into),
-                scope: Arc::new(Scope { provider: provider.clone(), rules }),
-            },
-        });
-    }
-    if let Some(surface) = version.surfaces.position(OPERATOR) {
-        let provider = providers.get(crate::config::NO_AUTH).cloned();
-        let provider = provider.ok_or_else(|| LoadError::Configuration("the auth table `none` is missing".into()))?;
-        let declared = version.surfaces.rules.iter().map(|rule| (rule.name.clone(), rule.roles.clone()));
-        let rules = Rules::new(declared, &plugin.config.roles).map_err(|error| LoadError::Configuration(error.to_string()))?;
-        mounts.push(Mount {
-            listener: OPERATOR_LISTENER.to_owned(),
-            host: None,
-            prefix: format!("/{}", plugin.name),
-            owner: plugin.name.to_string(),
-            target: Target { version: version.clone(), surface, public_url: None, scope: Arc::new(Scope { provider, rules }) },
-        });
-    }
-    Ok(mounts)
 }
 
 /// Leave the reason of a refusal beside the file, or take an old one away.

@@ -15,7 +15,9 @@ use super::Digest;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SignatureError {
     /// There is no signature file.
-    #[error("plugin keys are configured and there is no signature: put {0}.wasm.sig beside the file (`plugbay sign` makes it)")]
+    #[error(
+        "plugin keys are configured and there is no signature: put {0}.wasm.sig beside the file (`plugbay sign` makes it)"
+    )]
     Missing(String),
     /// The file is not a signature.
     #[error("the signature file does not hold the base64 of 64 bytes")]
@@ -58,9 +60,8 @@ pub fn verify(keys: &[PublicKey], name: &str, digest: &Digest, file: Option<&str
         return Err(SignatureError::Malformed);
     }
     let message = message(name, digest);
-    let good = keys.iter().any(|key| {
-        UnparsedPublicKey::new(&ED25519, &key.0).verify(message.as_bytes(), &signature).is_ok()
-    });
+    let good =
+        keys.iter().any(|key| UnparsedPublicKey::new(&ED25519, &key.0).verify(message.as_bytes(), &signature).is_ok());
     if good { Ok(()) } else { Err(SignatureError::Wrong(name.into())) }
 }
 

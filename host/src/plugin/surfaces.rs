@@ -19,7 +19,9 @@ pub enum DescriptorError {
     #[error(transparent)]
     Surface(#[from] SurfaceError),
     /// A periodic job.
-    #[error("periodic job {0:?}: its interval is at least 1 second, its name unique, and there are at most {MAX_PERIODIC}")]
+    #[error(
+        "periodic job {0:?}: its interval is at least 1 second, its name unique, and there are at most {MAX_PERIODIC}"
+    )]
     Periodic(String),
 }
 
@@ -53,7 +55,8 @@ pub struct Operation {
 impl Surfaces {
     /// Check a descriptor's tables.
     pub fn new(descriptor: Descriptor, metrics: &PluginMetrics) -> Result<Self, DescriptorError> {
-        let rules: Vec<Rule> = descriptor.rules.into_iter().map(|rule| Rule { name: rule.name, roles: rule.roles }).collect();
+        let rules: Vec<Rule> =
+            descriptor.rules.into_iter().map(|rule| Rule { name: rule.name, roles: rule.roles }).collect();
         let mut periodic: Vec<(String, Duration)> = Vec::new();
         for job in descriptor.periodic {
             let twice = periodic.iter().any(|(name, _)| *name == job.name);
@@ -67,7 +70,10 @@ impl Surfaces {
         let mut all = Vec::new();
         for table in Table::compile_all(surfaces, &rules)? {
             let operation = |route: &Route| {
-                let made = || Operation { name: route.operation.as_str().into(), metrics: metrics.operation(&route.operation) };
+                let made = || Operation {
+                    name: route.operation.as_str().into(),
+                    metrics: metrics.operation(&route.operation),
+                };
                 known.entry(route.operation.clone()).or_insert_with(made).clone()
             };
             let operations = table.surface().routes.iter().map(operation).collect();
@@ -89,7 +95,8 @@ impl Surfaces {
 
 impl From<wit::Surface> for Surface {
     fn from(surface: wit::Surface) -> Self {
-        let template = |errors: wit::ErrorTemplate| ErrorTemplate { content_type: errors.content_type, body: errors.body };
+        let template =
+            |errors: wit::ErrorTemplate| ErrorTemplate { content_type: errors.content_type, body: errors.body };
         Self {
             name: surface.name,
             routes: surface.routes.into_iter().map(Route::from).collect(),

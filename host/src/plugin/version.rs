@@ -164,7 +164,7 @@ impl Version {
     }
 
     async fn call(&self, call: &Arc<Call>, deadline: Duration, work: Work<'_>) -> Result<Returned, CallError> {
-        self.breaker.admit(Instant::now()).map_err(|rest| {
+        self.breaker.admit(Instant::now).map_err(|rest| {
             self.plugin.metrics.refused("resting");
             CallError::Resting(rest)
         })?;

@@ -33,16 +33,8 @@ impl HostError {
     #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
         let is_error = status.is_client_error() || status.is_server_error();
-        let status = if is_error {
-            status
-        } else {
-            StatusCode::INTERNAL_SERVER_ERROR
-        };
-        Self {
-            status,
-            detail: detail.into(),
-            headers: Vec::new(),
-        }
+        let status = if is_error { status } else { StatusCode::INTERNAL_SERVER_ERROR };
+        Self { status, detail: detail.into(), headers: Vec::new() }
     }
 
     /// With one more header field, for example `Retry-After`.
@@ -68,10 +60,7 @@ impl HostError {
     /// 400 for a path that cannot be read.
     #[must_use]
     pub fn bad_path(error: PathError) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            format!("The request cannot be served: {error}."),
-        )
+        Self::new(StatusCode::BAD_REQUEST, format!("The request cannot be served: {error}."))
     }
 
     /// 412 for a condition of the request that does not hold.
@@ -85,8 +74,7 @@ impl HostError {
     #[must_use]
     pub fn range_not_satisfiable(content_range: HeaderValue) -> Self {
         let detail = "The requested range lies outside of what there is.";
-        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, detail)
-            .with_header(CONTENT_RANGE, content_range)
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, detail).with_header(CONTENT_RANGE, content_range)
     }
 
     /// 400 or more.
@@ -123,9 +111,7 @@ impl HostError {
         }
         headers.insert(CONTENT_TYPE, content_type);
         let length = answer.body().len();
-        answer
-            .headers_mut()
-            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+        answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
         answer
     }
 }

@@ -12,9 +12,8 @@
 use std::time::SystemTime;
 
 use http::header::{
-    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
-    RANGE,
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -55,11 +54,7 @@ impl Delivery {
         match self {
             Self::Full if *status != StatusCode::OK => return Ok(()),
             Self::Full => {}
-            Self::Partial {
-                length,
-                content_range,
-                ..
-            } => {
+            Self::Partial { length, content_range, .. } => {
                 *status = StatusCode::PARTIAL_CONTENT;
                 headers.insert(CONTENT_RANGE, content_range);
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -67,12 +62,7 @@ impl Delivery {
             Self::NotModified => {
                 *status = StatusCode::NOT_MODIFIED;
                 // Section 15.4.5: what only describes a body that is not sent stays away.
-                for name in [
-                    CONTENT_LENGTH,
-                    CONTENT_TYPE,
-                    CONTENT_ENCODING,
-                    CONTENT_LANGUAGE,
-                ] {
+                for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE] {
                     headers.remove(name);
                 }
                 return Ok(());
@@ -82,9 +72,7 @@ impl Delivery {
                 return Err(HostError::range_not_satisfiable(content_range));
             }
         }
-        headers
-            .entry(ACCEPT_RANGES)
-            .or_insert(HeaderValue::from_static("bytes"));
+        headers.entry(ACCEPT_RANGES).or_insert(HeaderValue::from_static("bytes"));
         Ok(())
     }
 }
@@ -92,46 +80,32 @@ impl Delivery {
 /// Decides. `length` is that of the whole representation in bytes. Everything but GET and HEAD
 /// answered with 200 is [`Delivery::Full`]; ranges are for GET alone (section 14.2).
 #[must_use]
-pub fn evaluate(
-    method: &str,
-    status: StatusCode,
-    request: &HeaderMap,
-    answer: &HeaderMap,
-    length: u64,
-) -> Delivery {
+pub fn evaluate(method: &str, status: StatusCode, request: &HeaderMap, answer: &HeaderMap, length: u64) -> Delivery {
     if !matches!(method, "GET" | "HEAD") || status != StatusCode::OK {
         return Delivery::Full;
     }
     let validators = Validators::of(answer);
     // The order of section 13.2.2.
     if request.contains_key(IF_MATCH) {
-        if !listed(request, IF_MATCH, |tag| {
-            validators.etag.is_some_and(|own| own.is_strongly(tag))
-        }) {
+        if !listed(request, IF_MATCH, |tag| validators.etag.is_some_and(|own| own.is_strongly(tag))) {
             return Delivery::PreconditionFailed;
         }
-    } else if let (Some(limit), Some(modified)) =
-        (date(request, IF_UNMODIFIED_SINCE), validators.modified)
+    } else if let (Some(limit), Some(modified)) = (date(request, IF_UNMODIFIED_SINCE), validators.modified)
         && modified > limit
     {
         return Delivery::PreconditionFailed;
     }
     if request.contains_key(IF_NONE_MATCH) {
-        if listed(request, IF_NONE_MATCH, |tag| {
-            validators.etag.is_some_and(|own| own.is_weakly(tag))
-        }) {
+        if listed(request, IF_NONE_MATCH, |tag| validators.etag.is_some_and(|own| own.is_weakly(tag))) {
             return Delivery::NotModified;
         }
-    } else if let (Some(since), Some(modified)) =
-        (date(request, IF_MODIFIED_SINCE), validators.modified)
+    } else if let (Some(since), Some(modified)) = (date(request, IF_MODIFIED_SINCE), validators.modified)
         && modified <= since
     {
         return Delivery::NotModified;
     }
     match only(request, RANGE) {
-        Some(range) if method == "GET" && validators.allow_range(request) => {
-            deliver_range(range, length)
-        }
+        Some(range) if method == "GET" && validators.allow_range(request) => deliver_range(range, length),
         _ => Delivery::Full,
     }
 }
@@ -145,10 +119,7 @@ struct Validators<'a> {
 impl<'a> Validators<'a> {
     fn of(answer: &'a HeaderMap) -> Self {
         let etag = answer.get(ETAG).map(|value| Tag::parse(value.as_bytes()));
-        Self {
-            etag,
-            modified: date(answer, LAST_MODIFIED),
-        }
+        Self { etag, modified: date(answer, LAST_MODIFIED) }
     }
 
     /// `If-Range`: absent, or naming the very state that is there. A date has to be the exact one.
@@ -158,9 +129,7 @@ impl<'a> Validators<'a> {
         }
         match (date(request, IF_RANGE), only(request, IF_RANGE)) {
             (Some(date), _) => self.modified == Some(date),
-            (None, Some(tag)) => self
-                .etag
-                .is_some_and(|own| own.is_strongly(Tag::parse(tag.as_bytes()))),
+            (None, Some(tag)) => self.etag.is_some_and(|own| own.is_strongly(Tag::parse(tag.as_bytes()))),
             (None, None) => false,
         }
     }
@@ -181,13 +150,8 @@ impl<'a> Tag<'a> {
             Some(text) => (true, text),
             None => (false, text),
         };
-        let inner = text
-            .strip_prefix(b"\"")
-            .and_then(|text| text.strip_suffix(b"\""));
-        Self {
-            weak,
-            opaque: inner.unwrap_or(text),
-        }
+        let inner = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
+        Self { weak, opaque: inner.unwrap_or(text) }
     }
 
     /// Section 8.8.3.2.
@@ -203,8 +167,7 @@ impl<'a> Tag<'a> {
 /// Whether a list of entity tags is `*` or has a member that fits.
 fn listed(headers: &HeaderMap, name: HeaderName, fits: impl Fn(Tag<'_>) -> bool) -> bool {
     headers.get_all(name).iter().any(|value| {
-        value.as_bytes().trim_ascii() == b"*"
-            || members(value.as_bytes()).any(|member| fits(Tag::parse(member)))
+        value.as_bytes().trim_ascii() == b"*" || members(value.as_bytes()).any(|member| fits(Tag::parse(member)))
     })
 }
 
@@ -222,11 +185,7 @@ fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;
-    if values.next().is_some() {
-        None
-    } else {
-        value.to_str().ok()
-    }
+    if values.next().is_some() { None } else { value.to_str().ok() }
 }
 
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
@@ -252,11 +211,7 @@ fn deliver_range(field: &str, length: u64) -> Delivery {
     }
     let last = last.min(length - 1);
     match HeaderValue::try_from(format!("bytes {first}-{last}/{length}")) {
-        Ok(content_range) => Delivery::Partial {
-            offset: first,
-            length: last - first + 1,
-            content_range,
-        },
+        Ok(content_range) => Delivery::Partial { offset: first, length: last - first + 1, content_range },
         Err(_) => Delivery::Full,
     }
 }
@@ -276,19 +231,13 @@ impl ByteRange {
         if !unit.trim().eq_ignore_ascii_case("bytes") {
             return None;
         }
-        let mut ranges = set
-            .split(',')
-            .map(str::trim)
-            .filter(|range| !range.is_empty());
+        let mut ranges = set.split(',').map(str::trim).filter(|range| !range.is_empty());
         let (range, None) = (ranges.next()?, ranges.next()) else {
             return None;
         };
         match range.split_once('-')? {
             ("", count) => Some(Self::Suffix(number(count)?)),
-            (first, "") => Some(Self::From {
-                first: number(first)?,
-                last: u64::MAX,
-            }),
+            (first, "") => Some(Self::From { first: number(first)?, last: u64::MAX }),
             (first, last) => {
                 let (first, last) = (number(first)?, number(last)?);
                 (first <= last).then_some(Self::From { first, last })

@@ -46,9 +46,7 @@ pub enum ErrorPageError {
     #[error("content type {0:?} is not of the form 'type/subtype'")]
     ContentType(String),
     /// A name in braces that stands for nothing.
-    #[error(
-        "there is no placeholder '{{{0}}}'; use {{status}}, {{reason}}, {{detail}} or {{request-id}}"
-    )]
+    #[error("there is no placeholder '{{{0}}}'; use {{status}}, {{reason}}, {{detail}} or {{request-id}}")]
     Placeholder(String),
     /// It would send broken JSON.
     #[error("filled in it is not JSON ({0}); text placeholders go between double quotes")]
@@ -86,21 +84,11 @@ impl ErrorPage {
             .ok()
             .filter(|_| is_media_type(&essence))
             .ok_or_else(|| ErrorPageError::ContentType(template.content_type.clone()))?;
-        let page = Self {
-            content_type,
-            escaping: escaping(&essence),
-            pieces: pieces(&template.body)?,
-        };
+        let page = Self { content_type, escaping: escaping(&essence), pieces: pieces(&template.body)? };
         if page.escaping == Escaping::Json {
             let awkward = "a \" quote, a \\ backslash, a\nline";
-            let sample = Values {
-                status: 500,
-                reason: awkward,
-                detail: awkward,
-                request_id: awkward,
-            };
-            serde_json::from_str::<serde::de::IgnoredAny>(&page.render(sample))
-                .map_err(ErrorPageError::NotJson)?;
+            let sample = Values { status: 500, reason: awkward, detail: awkward, request_id: awkward };
+            serde_json::from_str::<serde::de::IgnoredAny>(&page.render(sample)).map_err(ErrorPageError::NotJson)?;
         }
         Ok(page)
     }
@@ -136,9 +124,7 @@ fn media_type(content_type: &str) -> String {
 
 fn is_media_type(essence: &str) -> bool {
     let is_token = |text: &str| http::Method::from_bytes(text.as_bytes()).is_ok();
-    essence
-        .split_once('/')
-        .is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
+    essence.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
 }
 
 fn escaping(essence: &str) -> Escaping {
@@ -158,9 +144,7 @@ fn pieces(body: &str) -> Result<Vec<Piece>, ErrorPageError> {
     let mut left = body;
     while let Some((before, after)) = left.split_once('{') {
         text.push_str(before);
-        let name = after
-            .split_once('}')
-            .filter(|(name, _)| looks_like_a_name(name));
+        let name = after.split_once('}').filter(|(name, _)| looks_like_a_name(name));
         let Some((name, behind)) = name else {
             text.push('{');
             left = after;
@@ -187,10 +171,7 @@ fn pieces(body: &str) -> Result<Vec<Piece>, ErrorPageError> {
 }
 
 fn looks_like_a_name(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 impl Escaping {
@@ -205,9 +186,7 @@ impl Escaping {
 
 fn json_escaped(value: &str) -> String {
     let quoted = serde_json::Value::from(value).to_string();
-    let inner = quoted
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'));
+    let inner = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     inner.unwrap_or_default().to_owned()
 }
 

@@ -76,12 +76,7 @@ pub enum HeadError {
 ///
 /// # Errors
 /// The first rule broken.
-pub fn check(
-    method: &str,
-    status: u16,
-    fields: Vec<(String, Vec<u8>)>,
-    body: Body,
-) -> Result<Head, HeadError> {
+pub fn check(method: &str, status: u16, fields: Vec<(String, Vec<u8>)>, body: Body) -> Result<Head, HeadError> {
     let code = match StatusCode::from_u16(status) {
         Ok(code) if (200..=599).contains(&status) => code,
         _ => return Err(HeadError::Status(status)),
@@ -107,24 +102,13 @@ pub fn check(
     if status == 204 {
         // RFC 9110, section 8.6: never sent with 204.
         headers.remove(CONTENT_LENGTH);
-        return Ok(Head {
-            status: code,
-            headers,
-            content_length: None,
-        });
+        return Ok(Head { status: code, headers, content_length: None });
     }
-    Ok(Head {
-        status: code,
-        headers,
-        content_length,
-    })
+    Ok(Head { status: code, headers, content_length })
 }
 
 fn collect(fields: Vec<(String, Vec<u8>)>) -> Result<(HeaderMap, Option<u64>), HeadError> {
-    let bytes: usize = fields
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
+    let bytes: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
     if fields.len() > MAX_FIELDS || bytes > MAX_BYTES {
         return Err(HeadError::TooLarge);
     }
@@ -151,13 +135,9 @@ fn collect(fields: Vec<(String, Vec<u8>)>) -> Result<(HeaderMap, Option<u64>), H
             continue;
         }
         // The bytes were looked at above and the number of fields is far below the map's own bound.
-        let value = HeaderValue::from_bytes(value).map_err(|_| HeadError::Value {
-            name: parsed.to_string(),
-            byte: 0,
-        })?;
-        headers
-            .try_append(parsed, value)
-            .map_err(|_| HeadError::TooLarge)?;
+        let value =
+            HeaderValue::from_bytes(value).map_err(|_| HeadError::Value { name: parsed.to_string(), byte: 0 })?;
+        headers.try_append(parsed, value).map_err(|_| HeadError::TooLarge)?;
     }
     Ok((headers, content_length))
 }
@@ -170,11 +150,7 @@ fn is_control(byte: u8) -> bool {
 /// Digits alone: `str::parse` would take a sign.
 fn parse_length(value: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(value).ok()?;
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
-    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 /// Whether a field speaks of the connection and not of the answer, so that only the host sets it.

@@ -80,9 +80,7 @@ struct Hosts<T> {
 impl<T> Default for Routes<T> {
     /// Nothing mounted.
     fn default() -> Self {
-        Self {
-            listeners: HashMap::new(),
-        }
+        Self { listeners: HashMap::new() }
     }
 }
 
@@ -99,12 +97,8 @@ impl<T> Routes<T> {
             let hosts = places.entry(mount.listener.clone()).or_default();
             add(hosts.entry(mount.host.clone()).or_default(), mount)?;
         }
-        let listeners = places
-            .into_iter()
-            .map(|(listener, hosts)| (listener, Hosts::new(hosts)));
-        Ok(Self {
-            listeners: listeners.collect(),
-        })
+        let listeners = places.into_iter().map(|(listener, hosts)| (listener, Hosts::new(hosts)));
+        Ok(Self { listeners: listeners.collect() })
     }
 
     /// The mount for a request: listener name, `Host` or `:authority` as sent, raw path.
@@ -119,41 +113,25 @@ impl<T> Routes<T> {
         raw_path: &'a str,
     ) -> Option<(&'a Mount<T>, &'a str, &'a str)> {
         let hosts = self.listeners.get(listener)?;
-        let here = hosts
-            .of(host_name(authority))
-            .and_then(|mounts| first_match(mounts, raw_path));
+        let here = hosts.of(host_name(authority)).and_then(|mounts| first_match(mounts, raw_path));
         here.or_else(|| first_match(&hosts.any, raw_path))
     }
 
     /// Every mount, in no particular order.
     pub fn mounts(&self) -> impl Iterator<Item = &Mount<T>> {
-        self.listeners.values().flat_map(|hosts| {
-            hosts
-                .named
-                .iter()
-                .flat_map(|(_, mounts)| mounts)
-                .chain(&hosts.any)
-        })
+        self.listeners.values().flat_map(|hosts| hosts.named.iter().flat_map(|(_, mounts)| mounts).chain(&hosts.any))
     }
 }
 
 impl<T> Hosts<T> {
     fn new(mut by_host: BTreeMap<Option<String>, Vec<Mount<T>>>) -> Self {
         let any = by_host.remove(&None).unwrap_or_default();
-        let named = by_host
-            .into_iter()
-            .filter_map(|(host, mounts)| Some((host?, mounts)));
-        Self {
-            named: named.collect(),
-            any,
-        }
+        let named = by_host.into_iter().filter_map(|(host, mounts)| Some((host?, mounts)));
+        Self { named: named.collect(), any }
     }
 
     fn of(&self, host: &str) -> Option<&[Mount<T>]> {
-        let at = self
-            .named
-            .binary_search_by(|(name, _)| compare_ignoring_case(name, host))
-            .ok()?;
+        let at = self.named.binary_search_by(|(name, _)| compare_ignoring_case(name, host)).ok()?;
         self.named.get(at).map(|(_, mounts)| mounts.as_slice())
     }
 }
@@ -175,11 +153,7 @@ fn add<T>(mounts: &mut Vec<Mount<T>>, mount: Mount<T>) -> Result<(), MountError>
 impl<T> fmt::Display for Mount<T> {
     /// The place in words: path, host if any, listener.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = if self.prefix.is_empty() {
-            "/"
-        } else {
-            &self.prefix
-        };
+        let path = if self.prefix.is_empty() { "/" } else { &self.prefix };
         match &self.host {
             Some(host) => write!(f, "path '{path}' of host '{host}'")?,
             None => write!(f, "path '{path}'")?,
@@ -189,30 +163,21 @@ impl<T> fmt::Display for Mount<T> {
 }
 
 /// Longer prefixes come first in the list.
-fn first_match<'a, T>(
-    mounts: &'a [Mount<T>],
-    raw_path: &'a str,
-) -> Option<(&'a Mount<T>, &'a str, &'a str)> {
-    mounts
-        .iter()
-        .find_map(|mount| match raw_path.strip_prefix(&*mount.prefix)? {
-            "" => Some((mount, "/", &*mount.prefix)),
-            // A prefix ends only where a segment does.
-            below if below.starts_with('/') => Some((mount, below, &*mount.prefix)),
-            _ => None,
-        })
+fn first_match<'a, T>(mounts: &'a [Mount<T>], raw_path: &'a str) -> Option<(&'a Mount<T>, &'a str, &'a str)> {
+    mounts.iter().find_map(|mount| match raw_path.strip_prefix(&*mount.prefix)? {
+        "" => Some((mount, "/", &*mount.prefix)),
+        // A prefix ends only where a segment does.
+        below if below.starts_with('/') => Some((mount, below, &*mount.prefix)),
+        _ => None,
+    })
 }
 
 /// The host of an authority: without the port. A literal IPv6 address keeps its brackets.
 #[must_use]
 pub fn host_name(authority: &str) -> &str {
-    let end = if authority.starts_with('[') {
-        authority.find(']').map(|bracket| bracket + 1)
-    } else {
-        authority.find(':')
-    };
-    end.and_then(|end| authority.get(..end))
-        .unwrap_or(authority)
+    let end =
+        if authority.starts_with('[') { authority.find(']').map(|bracket| bracket + 1) } else { authority.find(':') };
+    end.and_then(|end| authority.get(..end)).unwrap_or(authority)
 }
 
 fn compare_ignoring_case(a: &str, b: &str) -> Ordering {
@@ -225,17 +190,11 @@ fn normalize<T>(mount: &mut Mount<T>) -> Result<(), MountError> {
         mount.prefix.pop();
     }
     if !is_prefix(&mount.prefix) {
-        return Err(MountError::Prefix {
-            owner: mount.owner.clone(),
-            prefix: mount.prefix.clone(),
-        });
+        return Err(MountError::Prefix { owner: mount.owner.clone(), prefix: mount.prefix.clone() });
     }
     if let Some(host) = &mut mount.host {
         if !is_host_name(host) {
-            return Err(MountError::Host {
-                owner: mount.owner.clone(),
-                host: host.clone(),
-            });
+            return Err(MountError::Host { owner: mount.owner.clone(), host: host.clone() });
         }
         host.make_ascii_lowercase();
     }
@@ -249,15 +208,11 @@ fn is_prefix(prefix: &str) -> bool {
     let fit = |c: char| c.is_ascii_graphic() && c != '?' && c != '#';
     prefix.chars().all(fit)
         && path::Path::parse(prefix).is_ok()
-        && segments
-            .split('/')
-            .all(|segment| path::fills_parameter(&path::decode(segment)))
+        && segments.split('/').all(|segment| path::fills_parameter(&path::decode(segment)))
 }
 
 fn is_host_name(host: &str) -> bool {
-    let inner = host
-        .strip_prefix('[')
-        .and_then(|inner| inner.strip_suffix(']'));
+    let inner = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
     match inner {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => {

@@ -17,9 +17,7 @@ use super::table::Table;
 use super::template::{Segment, Template};
 
 /// Methods that are fields of a path item.
-const KNOWN: [&str; 8] = [
-    "GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE",
-];
+const KNOWN: [&str; 8] = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"];
 
 /// Of whom the document speaks.
 #[derive(Clone, Debug)]
@@ -37,11 +35,8 @@ pub struct Subject<'a> {
 /// The document.
 #[must_use]
 pub fn document(subject: &Subject<'_>, table: &Table) -> Value {
-    let servers: Vec<Value> = subject
-        .servers
-        .iter()
-        .map(|url| json!({ "url": if url.is_empty() { "/" } else { url } }))
-        .collect();
+    let servers: Vec<Value> =
+        subject.servers.iter().map(|url| json!({ "url": if url.is_empty() { "/" } else { url } })).collect();
     let mut document = json!({
         "openapi": "3.1.0",
         "info": {
@@ -67,11 +62,7 @@ pub fn document(subject: &Subject<'_>, table: &Table) -> Value {
 }
 
 fn title(plugin: &str, surface: &str) -> String {
-    if surface == "main" {
-        plugin.to_owned()
-    } else {
-        format!("{plugin} ({surface})")
-    }
+    if surface == "main" { plugin.to_owned() } else { format!("{plugin} ({surface})") }
 }
 
 /// How errors made by the host look on this surface.
@@ -104,20 +95,14 @@ fn paths(subject: &Subject<'_>, table: &Table) -> Value {
     let mut operation_ids = HashMap::new();
     for (route, template) in table.routes() {
         let named = *first_of_shape.entry(shape(template)).or_insert(template);
-        let item = paths
-            .entry(named.to_string())
-            .or_insert_with(|| path_item(named));
+        let item = paths.entry(named.to_string()).or_insert_with(|| path_item(named));
         let operation = operation(subject, route, unique(&route.operation, &mut operation_ids));
         let Some(item) = item.as_object_mut() else {
             continue;
         };
         if KNOWN.contains(&&*route.method) {
             item.insert(route.method.to_ascii_lowercase(), operation);
-        } else if let Some(others) = item
-            .entry("x-methods")
-            .or_insert_with(|| json!({}))
-            .as_object_mut()
-        {
+        } else if let Some(others) = item.entry("x-methods").or_insert_with(|| json!({})).as_object_mut() {
             others.insert(route.method.clone(), operation);
         }
     }
@@ -154,11 +139,7 @@ fn path_item(template: &Template) -> Value {
             )),
         })
         .collect();
-    if parameters.is_empty() {
-        json!({})
-    } else {
-        json!({ "parameters": parameters })
-    }
+    if parameters.is_empty() { json!({}) } else { json!({ "parameters": parameters }) }
 }
 
 fn path_parameter(name: &str, description: &str) -> Value {
@@ -207,10 +188,7 @@ fn security(subject: &Subject<'_>, access: &Access) -> Value {
             if roles.is_empty() {
                 json!([{ "token": [] }])
             } else {
-                roles
-                    .iter()
-                    .map(|role| json!({ "token": [role] }))
-                    .collect()
+                roles.iter().map(|role| json!({ "token": [role] })).collect()
             }
         }
     }
@@ -225,16 +203,9 @@ fn responses(route: &Route) -> Value {
         statuses.push("403");
     }
     statuses.extend(["413", "429", "500", "503", "504"]);
-    let errors = statuses.into_iter().map(|status| {
-        (
-            status.to_owned(),
-            json!({ "$ref": "#/components/responses/host-error" }),
-        )
-    });
-    let own = (
-        "default".to_owned(),
-        json!({ "description": "As the API documents it." }),
-    );
+    let errors =
+        statuses.into_iter().map(|status| (status.to_owned(), json!({ "$ref": "#/components/responses/host-error" })));
+    let own = ("default".to_owned(), json!({ "description": "As the API documents it." }));
     Value::Object(errors.chain([own]).collect())
 }
 

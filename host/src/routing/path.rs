@@ -106,10 +106,7 @@ pub(super) fn check_escapes(raw: &str) -> Result<(), PathError> {
     while let Some(byte) = bytes.next() {
         if byte == b'%' {
             let digits = [bytes.next(), bytes.next()];
-            if !digits
-                .iter()
-                .all(|digit| digit.is_some_and(|d| d.is_ascii_hexdigit()))
-            {
+            if !digits.iter().all(|digit| digit.is_some_and(|d| d.is_ascii_hexdigit())) {
                 return Err(PathError::MalformedEscape);
             }
         }

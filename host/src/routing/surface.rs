@@ -113,9 +113,7 @@ pub enum SurfaceError {
         limit: usize,
     },
     /// A name that is unfit for logs and metrics.
-    #[error(
-        "{what} {name:?} is no name; use 1 to {MAX_NAME} visible ASCII characters, no '\"' or '\\'"
-    )]
+    #[error("{what} {name:?} is no name; use 1 to {MAX_NAME} visible ASCII characters, no '\"' or '\\'")]
     Name {
         /// Of what.
         what: &'static str,
@@ -172,9 +170,7 @@ pub enum RouteProblem {
     #[error("{0}")]
     Template(#[from] TemplateError),
     /// Unfit for logs and metrics.
-    #[error(
-        "operation {0:?} is no name; use 1 to {MAX_NAME} visible ASCII characters, no '\"' or '\\'"
-    )]
+    #[error("operation {0:?} is no name; use 1 to {MAX_NAME} visible ASCII characters, no '\"' or '\\'")]
     Operation(String),
     /// The rule is not among the plugin's.
     #[error("access rule '{0}' is not declared; add it to the descriptor's rules")]
@@ -194,10 +190,7 @@ pub enum RouteProblem {
 
 /// Whether this can be a label in metrics and a word in logs and configuration.
 pub(super) fn is_name(text: &str) -> bool {
-    (1..=MAX_NAME).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+    (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
 }
 
 /// Text for a message: whatever the plugin said, but not at length.

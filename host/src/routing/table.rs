@@ -21,8 +21,8 @@ use super::error_page::ErrorPage;
 use super::head;
 use super::path::{Path, PathError};
 use super::surface::{
-    Access, MAX_HEADERS, MAX_NAME, MAX_ROUTES, MAX_RULES, MAX_SURFACES, Route, RouteProblem, Rule,
-    Surface, SurfaceError, is_name, shorten,
+    Access, MAX_HEADERS, MAX_NAME, MAX_ROUTES, MAX_RULES, MAX_SURFACES, Route, RouteProblem, Rule, Surface,
+    SurfaceError, is_name, shorten,
 };
 use super::template::{Segment, Template};
 use super::trie::Node;
@@ -97,30 +97,15 @@ impl Table {
         }
         bounded("surfaces", surfaces.len(), MAX_SURFACES)?;
         bounded("access rules", rules.len(), MAX_RULES)?;
-        distinct_names(
-            "access rule",
-            "access rules",
-            rules.iter().map(|rule| &*rule.name),
-        )?;
-        distinct_names(
-            "surface",
-            "surfaces",
-            surfaces.iter().map(|surface| &*surface.name),
-        )?;
-        surfaces
-            .into_iter()
-            .map(|surface| Self::compile(surface, rules))
-            .collect()
+        distinct_names("access rule", "access rules", rules.iter().map(|rule| &*rule.name))?;
+        distinct_names("surface", "surfaces", surfaces.iter().map(|surface| &*surface.name))?;
+        surfaces.into_iter().map(|surface| Self::compile(surface, rules)).collect()
     }
 
     /// Checks one surface against the plugin's access rules and makes its table.
     fn compile(surface: Surface, rules: &[Rule]) -> Result<Self, SurfaceError> {
         bounded("routes", surface.routes.len(), MAX_ROUTES)?;
-        bounded(
-            "headers for every answer",
-            surface.headers.len(),
-            MAX_HEADERS,
-        )?;
+        bounded("headers for every answer", surface.headers.len(), MAX_HEADERS)?;
         let rules: HashSet<&str> = rules.iter().map(|rule| &*rule.name).collect();
         let (templates, mut root) = declared(&surface, &rules)?;
         if surface.optional_trailing_slash {
@@ -134,17 +119,8 @@ impl Table {
             .collect::<Result<Vec<_>, _>>()?;
         headers.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
         let errors = surface.errors.as_ref().map(ErrorPage::parse).transpose();
-        let errors = errors.map_err(|problem| SurfaceError::Errors {
-            surface: surface.name.clone(),
-            problem,
-        })?;
-        Ok(Self {
-            surface,
-            templates,
-            headers,
-            errors,
-            root,
-        })
+        let errors = errors.map_err(|problem| SurfaceError::Errors { surface: surface.name.clone(), problem })?;
+        Ok(Self { surface, templates, headers, errors, root })
     }
 
     /// The route for this method and raw path below the mount prefix.
@@ -159,28 +135,22 @@ impl Table {
             _ => path,
         };
         let mut found = None;
-        self.root
-            .visit(path, &mut |endpoint| match endpoint.entry(method) {
-                Some(entry) => {
-                    found = Some(entry);
-                    ControlFlow::Break(())
-                }
-                None => ControlFlow::Continue(()),
-            });
+        self.root.visit(path, &mut |endpoint| match endpoint.entry(method) {
+            Some(entry) => {
+                found = Some(entry);
+                ControlFlow::Break(())
+            }
+            None => ControlFlow::Continue(()),
+        });
         match found {
             Some(entry) => Outcome::Matched {
                 route: entry.route,
-                params: self
-                    .templates
-                    .get(entry.route)
-                    .map_or(Vec::new(), |t| t.capture(path)),
+                params: self.templates.get(entry.route).map_or(Vec::new(), |t| t.capture(path)),
                 automatic_head: entry.automatic_head,
             },
             None => match self.allow(path) {
                 None => Outcome::NotFound,
-                Some(allow) if method == "OPTIONS" && self.surface.auto_options => {
-                    Outcome::Options { allow }
-                }
+                Some(allow) if method == "OPTIONS" && self.surface.auto_options => Outcome::Options { allow },
                 Some(allow) => Outcome::MethodNotAllowed { allow },
             },
         }
@@ -239,10 +209,7 @@ impl Table {
 }
 
 /// The templates of all routes, and a tree of what is declared, nothing automatic in it yet.
-fn declared(
-    surface: &Surface,
-    rules: &HashSet<&str>,
-) -> Result<(Vec<Template>, Node<Endpoint>), SurfaceError> {
+fn declared(surface: &Surface, rules: &HashSet<&str>) -> Result<(Vec<Template>, Node<Endpoint>), SurfaceError> {
     let mut templates = Vec::with_capacity(surface.routes.len());
     let mut root = Node::<Endpoint>::default();
     for (position, route) in surface.routes.iter().enumerate() {
@@ -255,30 +222,16 @@ fn declared(
         let template = check_route(route, surface, rules).map_err(refuse)?;
         let endpoint = root.end_mut(template.segments());
         if let Some(other) = endpoint.entry(&route.method) {
-            let path = templates
-                .get(other.route)
-                .map(Template::to_string)
-                .unwrap_or_default();
-            return Err(refuse(RouteProblem::Clash {
-                position: other.route,
-                path,
-            }));
+            let path = templates.get(other.route).map(Template::to_string).unwrap_or_default();
+            return Err(refuse(RouteProblem::Clash { position: other.route, path }));
         }
-        endpoint.methods.push(Entry {
-            method: route.method.as_str().into(),
-            route: position,
-            automatic_head: false,
-        });
+        endpoint.methods.push(Entry { method: route.method.as_str().into(), route: position, automatic_head: false });
         templates.push(template);
     }
     Ok((templates, root))
 }
 
-fn check_route(
-    route: &Route,
-    surface: &Surface,
-    rules: &HashSet<&str>,
-) -> Result<Template, RouteProblem> {
+fn check_route(route: &Route, surface: &Surface, rules: &HashSet<&str>) -> Result<Template, RouteProblem> {
     if route.method.len() > MAX_NAME || http::Method::from_bytes(route.method.as_bytes()).is_err() {
         return Err(RouteProblem::Method);
     }
@@ -290,9 +243,7 @@ fn check_route(
         return Err(RouteProblem::Operation(shorten(&route.operation)));
     }
     match &route.access {
-        Access::RoleRule(rule) if !rules.contains(&**rule) => {
-            Err(RouteProblem::UnknownRule(shorten(rule)))
-        }
+        Access::RoleRule(rule) if !rules.contains(&**rule) => Err(RouteProblem::UnknownRule(shorten(rule))),
         _ => Ok(template),
     }
 }
@@ -320,39 +271,24 @@ fn add_slash_aliases(root: &mut Node<Endpoint>, surface: &Surface, templates: &[
 /// Adds the automatic HEAD and computes `Allow`.
 fn complete(endpoint: &mut Endpoint, surface: &Surface) {
     if surface.auto_head && endpoint.entry("HEAD").is_none() {
-        let head = endpoint.entry("GET").map(|get| Entry {
-            method: "HEAD".into(),
-            route: get.route,
-            automatic_head: true,
-        });
+        let head =
+            endpoint.entry("GET").map(|get| Entry { method: "HEAD".into(), route: get.route, automatic_head: true });
         endpoint.methods.extend(head);
     }
     endpoint.allow = allow_value(endpoint.methods.iter().map(|entry| &*entry.method), surface);
 }
 
 /// Methods are tokens, so there always is a value.
-fn allow_value<'m>(
-    methods: impl Iterator<Item = &'m str>,
-    surface: &Surface,
-) -> Option<HeaderValue> {
+fn allow_value<'m>(methods: impl Iterator<Item = &'m str>, surface: &Surface) -> Option<HeaderValue> {
     let automatic = surface.auto_options.then_some("OPTIONS");
     let methods: BTreeSet<&str> = methods.chain(automatic).collect();
     let text = methods.into_iter().collect::<Vec<_>>().join(", ");
     HeaderValue::try_from(text).ok()
 }
 
-fn parse_header(
-    surface: &str,
-    name: &str,
-    value: &str,
-) -> Result<(HeaderName, HeaderValue), SurfaceError> {
-    let refuse = |problem| SurfaceError::Header {
-        surface: surface.to_owned(),
-        name: shorten(name),
-        problem,
-    };
-    let parsed = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| refuse("the name is no header field name"))?;
+fn parse_header(surface: &str, name: &str, value: &str) -> Result<(HeaderName, HeaderValue), SurfaceError> {
+    let refuse = |problem| SurfaceError::Header { surface: surface.to_owned(), name: shorten(name), problem };
+    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refuse("the name is no header field name"))?;
     if head::is_connection_level(&parsed) || parsed == http::header::CONTENT_LENGTH {
         return Err(refuse("it is the host's own business; remove it"));
     }
@@ -362,11 +298,7 @@ fn parse_header(
 }
 
 fn bounded(what: &'static str, count: usize, limit: usize) -> Result<(), SurfaceError> {
-    if count > limit {
-        Err(SurfaceError::TooMany { what, count, limit })
-    } else {
-        Ok(())
-    }
+    if count > limit { Err(SurfaceError::TooMany { what, count, limit }) } else { Ok(()) }
 }
 
 fn distinct_names<'n>(
@@ -377,16 +309,10 @@ fn distinct_names<'n>(
     let mut seen = HashSet::new();
     for name in names {
         if !is_name(name) {
-            return Err(SurfaceError::Name {
-                what: one,
-                name: shorten(name),
-            });
+            return Err(SurfaceError::Name { what: one, name: shorten(name) });
         }
         if !seen.insert(name) {
-            return Err(SurfaceError::Duplicate {
-                what: many,
-                name: name.to_owned(),
-            });
+            return Err(SurfaceError::Duplicate { what: many, name: name.to_owned() });
         }
     }
     Ok(())

@@ -49,9 +49,7 @@ pub enum TemplateError {
     )]
     Brace(String),
     /// Not a name.
-    #[error(
-        "'{0}' is no parameter name; use a letter or '_' first, then letters, digits, '_' and '-'"
-    )]
+    #[error("'{0}' is no parameter name; use a letter or '_' first, then letters, digits, '_' and '-'")]
     Name(String),
     /// Two parameters of one name.
     #[error("parameter '{0}' occurs twice; give each its own name")]
@@ -71,9 +69,7 @@ pub enum TemplateError {
         problem: PathError,
     },
     /// A literal that clients never send as such.
-    #[error(
-        "literal segment '{0}' can never match: it decodes to '.', '..' or to text with '/' or NUL"
-    )]
+    #[error("literal segment '{0}' can never match: it decodes to '.', '..' or to text with '/' or NUL")]
     Unreachable(String),
 }
 
@@ -100,10 +96,7 @@ impl Template {
             }
             segments.push(segment);
         }
-        Ok(Self {
-            text: text.to_owned(),
-            segments,
-        })
+        Ok(Self { text: text.to_owned(), segments })
     }
 
     /// In order; the part before the first slash is not a segment.
@@ -166,9 +159,7 @@ impl fmt::Display for Template {
 }
 
 fn parse_segment(raw: &str) -> Result<Segment, TemplateError> {
-    let inner = raw
-        .strip_prefix('{')
-        .and_then(|inner| inner.strip_suffix('}'));
+    let inner = raw.strip_prefix('{').and_then(|inner| inner.strip_suffix('}'));
     match inner {
         Some(inner) if !inner.contains(['{', '}']) => match inner.strip_prefix('*') {
             Some(name) => Ok(Segment::Rest(parse_name(name)?)),
@@ -181,27 +172,15 @@ fn parse_segment(raw: &str) -> Result<Segment, TemplateError> {
 
 fn parse_name(name: &str) -> Result<String, TemplateError> {
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    let goes_on_well = name
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if starts_well && goes_on_well {
-        Ok(name.to_owned())
-    } else {
-        Err(TemplateError::Name(name.to_owned()))
-    }
+    let goes_on_well = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if starts_well && goes_on_well { Ok(name.to_owned()) } else { Err(TemplateError::Name(name.to_owned())) }
 }
 
 fn parse_literal(raw: &str) -> Result<String, TemplateError> {
-    if let Some(bad) = raw
-        .chars()
-        .find(|&c| c <= ' ' || c == '\x7f' || c == '?' || c == '#')
-    {
+    if let Some(bad) = raw.chars().find(|&c| c <= ' ' || c == '\x7f' || c == '?' || c == '#') {
         return Err(TemplateError::Character(bad));
     }
-    path::check_escapes(raw).map_err(|problem| TemplateError::Escape {
-        segment: raw.to_owned(),
-        problem,
-    })?;
+    path::check_escapes(raw).map_err(|problem| TemplateError::Escape { segment: raw.to_owned(), problem })?;
     let text = path::decode(raw);
     // An empty literal is a doubled or trailing slash, which is allowed.
     if !text.is_empty() && !path::fills_parameter(&text) {

@@ -24,12 +24,7 @@ pub(super) struct Node<E> {
 
 impl<E> Default for Node<E> {
     fn default() -> Self {
-        Self {
-            literals: BTreeMap::new(),
-            parameter: None,
-            rest: None,
-            end: None,
-        }
+        Self { literals: BTreeMap::new(), parameter: None, rest: None, end: None }
     }
 }
 
@@ -51,35 +46,20 @@ impl<E: Default> Node<E> {
 impl<E> Node<E> {
     /// Every end, in no particular order.
     pub(super) fn each_end_mut(&mut self, change: &mut impl FnMut(&mut E)) {
-        self.end
-            .iter_mut()
-            .chain(&mut self.rest)
-            .for_each(&mut *change);
-        for node in self
-            .literals
-            .values_mut()
-            .chain(self.parameter.as_deref_mut())
-        {
+        self.end.iter_mut().chain(&mut self.rest).for_each(&mut *change);
+        for node in self.literals.values_mut().chain(self.parameter.as_deref_mut()) {
             node.each_end_mut(change);
         }
     }
 
     /// Shows the ends that match, best first, until told to stop.
-    pub(super) fn visit<'t>(
-        &'t self,
-        path: Path<'_>,
-        see: &mut impl FnMut(&'t E) -> ControlFlow<()>,
-    ) {
+    pub(super) fn visit<'t>(&'t self, path: Path<'_>, see: &mut impl FnMut(&'t E) -> ControlFlow<()>) {
         // Having been stopped and having seen all are the same to the caller.
         let _ = self.walk(Some(path.after_root()), see);
     }
 
     /// `left` is what follows the slash before this node, if there is one.
-    fn walk<'t>(
-        &'t self,
-        left: Option<&str>,
-        see: &mut impl FnMut(&'t E) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
+    fn walk<'t>(&'t self, left: Option<&str>, see: &mut impl FnMut(&'t E) -> ControlFlow<()>) -> ControlFlow<()> {
         let Some(left) = left else {
             return self.end.iter().try_for_each(&mut *see);
         };

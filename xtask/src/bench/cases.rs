@@ -72,7 +72,9 @@ impl Servers {
         servers.plugins(workspace, directory)?;
         if let Some(wasmtime) = wasmtime {
             let component = workspace.guests().join("serve-hello.wasm");
-            for (case, reuse) in [(Case::ServeReused, &["--max-instance-reuse-count", "128"][..]), (Case::ServeFresh, &[])] {
+            for (case, reuse) in
+                [(Case::ServeReused, &["--max-instance-reuse-count", "128"][..]), (Case::ServeFresh, &[])]
+            {
                 let address = free_address()?;
                 let mut command = Command::new(wasmtime);
                 command.args(["serve", "-Scli", "--addr", &address.to_string()]).args(reuse).arg(&component);

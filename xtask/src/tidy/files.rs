@@ -16,7 +16,8 @@ const SKIPPED: [&str; 3] = ["target", "data", ".git"];
 const WRITTEN: [&str; 7] = ["rs", "wit", "toml", "md", "sh", "py", "service"];
 
 /// Beginnings of paths that exist on one machine only.
-const PERSONAL: [&str; 4] = [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/Us", "ers/"), concat!("/wo", "rk/")];
+const PERSONAL: [&str; 4] =
+    [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/Us", "ers/"), concat!("/wo", "rk/")];
 
 /// What is wrong, one line each; empty if nothing is.
 pub fn check(workspace: &Workspace) -> Outcome<Vec<String>> {

@@ -17,8 +17,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::der::der_read_element_header;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{
-    OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P521, OID_PKCS1_RSAENCRYPTION, OID_PKCS1_RSASSAPSS,
-    OID_SIG_ED25519, OID_X509_EXT_BASIC_CONSTRAINTS,
+    OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P521, OID_PKCS1_RSAENCRYPTION, OID_PKCS1_RSASSAPSS, OID_SIG_ED25519,
+    OID_X509_EXT_BASIC_CONSTRAINTS,
 };
 use x509_parser::public_key::{ECPoint, RSAPublicKey};
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
@@ -146,8 +146,7 @@ pub fn parse_der(der: &[u8]) -> Result<Certificate, CertificateError> {
     if der.len() > MAX_DER {
         return Err(CertificateError::TooLarge);
     }
-    let (rest, certificate) =
-        X509Certificate::from_der(der).map_err(|_| CertificateError::NotACertificate)?;
+    let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| CertificateError::NotACertificate)?;
     if !rest.is_empty() {
         return Err(CertificateError::Trailing(rest.len()));
     }

@@ -184,13 +184,7 @@ impl KeyRing {
 
     /// Makes sure that there is a key of this name and kind. Durable when it returns; calls at the
     /// same time end with one key. The public key of a signing key, else nothing.
-    pub async fn ensure(
-        &self,
-        store: &Store,
-        plugin: &str,
-        name: &str,
-        kind: KeyKind,
-    ) -> Result<Vec<u8>, KeyError> {
+    pub async fn ensure(&self, store: &Store, plugin: &str, name: &str, kind: KeyKind) -> Result<Vec<u8>, KeyError> {
         let secret = match self.secret(store, plugin, name, kind).await {
             Err(KeyError::NoSuchKey(_)) => match self.make(store, plugin, name, kind).await? {
                 Some(secret) => secret,
@@ -236,25 +230,13 @@ impl KeyRing {
     }
 
     /// The Ed25519 signature of a message, 64 bytes.
-    pub async fn sign(
-        &self,
-        store: &Store,
-        plugin: &str,
-        name: &str,
-        message: &[u8],
-    ) -> Result<Vec<u8>, KeyError> {
+    pub async fn sign(&self, store: &Store, plugin: &str, name: &str, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         let secret = self.secret(store, plugin, name, KeyKind::Signing).await?;
         Ok(ed25519(&secret, name)?.sign(message).as_ref().to_vec())
     }
 
     /// The secret of a key, out of its record.
-    async fn secret(
-        &self,
-        store: &Store,
-        plugin: &str,
-        name: &str,
-        wanted: KeyKind,
-    ) -> Result<Vec<u8>, KeyError> {
+    async fn secret(&self, store: &Store, plugin: &str, name: &str, wanted: KeyKind) -> Result<Vec<u8>, KeyError> {
         let place = place(plugin, name)?;
         let Some(entry) = store.get(&place).await? else {
             return Err(KeyError::NoSuchKey(name.to_owned()));
@@ -274,13 +256,7 @@ impl KeyRing {
     }
 
     /// Makes a key and writes its record; none if there is one by now.
-    async fn make(
-        &self,
-        store: &Store,
-        plugin: &str,
-        name: &str,
-        kind: KeyKind,
-    ) -> Result<Option<Vec<u8>>, KeyError> {
+    async fn make(&self, store: &Store, plugin: &str, name: &str, kind: KeyKind) -> Result<Option<Vec<u8>>, KeyError> {
         let place = place(plugin, name)?;
         let mut secret = vec![0; SECRET];
         self.random.fill(&mut secret).map_err(|_| KeyError::Random)?;

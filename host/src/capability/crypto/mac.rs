@@ -69,12 +69,7 @@ mod tests {
     #[test]
     fn sha2_as_in_rfc_4231() {
         let (short, long) = (Algorithm::Sha256, Algorithm::Sha512);
-        check(
-            short,
-            &[0x0b; 20],
-            b"Hi There",
-            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
-        );
+        check(short, &[0x0b; 20], b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
         check(
             long,
             &[0x0b; 20],
@@ -96,12 +91,7 @@ mod tests {
              9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737",
         );
         let hashed = b"Test Using Larger Than Block-Size Key - Hash Key First";
-        check(
-            short,
-            &[0xaa; 131],
-            hashed,
-            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
-        );
+        check(short, &[0xaa; 131], hashed, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
         check(
             long,
             &[0xaa; 131],
@@ -113,12 +103,7 @@ mod tests {
 
     #[test]
     fn an_empty_key_is_a_key() {
-        check(
-            Algorithm::Sha256,
-            b"",
-            b"",
-            "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad",
-        );
+        check(Algorithm::Sha256, b"", b"", "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
     }
 
     #[test]

@@ -41,7 +41,9 @@ impl From<KeyError> for Error {
         match error {
             KeyError::NoSuchKey(_) => Self::NoSuchKey,
             KeyError::NotAuthentic => Self::NotAuthentic,
-            KeyError::Store(_) | KeyError::Unreadable(_) | KeyError::Random | KeyError::Refused(_) => Self::Storage(error.to_string()),
+            KeyError::Store(_) | KeyError::Unreadable(_) | KeyError::Random | KeyError::Refused(_) => {
+                Self::Storage(error.to_string())
+            }
             _ => Self::Invalid(error.to_string()),
         }
     }
@@ -63,7 +65,12 @@ impl Host for GuestState {
         Ok(Ok(digest.finish()))
     }
 
-    async fn hmac(&mut self, algorithm: DigestAlgorithm, key: Vec<u8>, data: Vec<u8>) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+    async fn hmac(
+        &mut self,
+        algorithm: DigestAlgorithm,
+        key: Vec<u8>,
+        data: Vec<u8>,
+    ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
         Ok(Ok(mac::hmac(algorithm.into(), &key, &data)))
     }
 
@@ -82,7 +89,9 @@ impl Host for GuestState {
 
     async fn parse_certificates(&mut self, pem: Vec<u8>) -> wasmtime::Result<Result<Vec<Certificate>, Error>> {
         let found = certificates::parse_pem(&pem);
-        Ok(found.map(|all| all.into_iter().map(Into::into).collect()).map_err(|error| Error::Invalid(error.to_string())))
+        Ok(found
+            .map(|all| all.into_iter().map(Into::into).collect())
+            .map_err(|error| Error::Invalid(error.to_string())))
     }
 
     async fn parse_certificate(&mut self, der: Vec<u8>) -> wasmtime::Result<Result<Certificate, Error>> {
@@ -95,13 +104,23 @@ impl Host for GuestState {
         Ok(self.cpu.waiting(ensured).await.map_err(Into::into))
     }
 
-    async fn seal(&mut self, key: String, context: Vec<u8>, plain: Vec<u8>) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+    async fn seal(
+        &mut self,
+        key: String,
+        context: Vec<u8>,
+        plain: Vec<u8>,
+    ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
         let plugin = &self.plugin;
         let sealed = plugin.key_ring.seal(plugin.keys.store(), &plugin.name, &key, &context, &plain);
         Ok(self.cpu.waiting(sealed).await.map_err(Into::into))
     }
 
-    async fn open(&mut self, key: String, context: Vec<u8>, sealed: Vec<u8>) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+    async fn open(
+        &mut self,
+        key: String,
+        context: Vec<u8>,
+        sealed: Vec<u8>,
+    ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
         let plugin = &self.plugin;
         let opened = plugin.key_ring.open_sealed(plugin.keys.store(), &plugin.name, &key, &context, &sealed);
         Ok(self.cpu.waiting(opened).await.map_err(Into::into))
@@ -113,7 +132,12 @@ impl Host for GuestState {
         Ok(self.cpu.waiting(signed).await.map_err(Into::into))
     }
 
-    async fn verify(&mut self, public_key: Vec<u8>, message: Vec<u8>, signature: Vec<u8>) -> wasmtime::Result<Result<bool, Error>> {
+    async fn verify(
+        &mut self,
+        public_key: Vec<u8>,
+        message: Vec<u8>,
+        signature: Vec<u8>,
+    ) -> wasmtime::Result<Result<bool, Error>> {
         Ok(keys::verify(&public_key, &message, &signature).map_err(Into::into))
     }
 }

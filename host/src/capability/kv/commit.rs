@@ -48,7 +48,8 @@ impl Sorted {
         if checks.len() + ops.len() > MAX_ITEMS {
             return Err(Error::Invalid(format!("a commit has at most {MAX_ITEMS} checks and ops")));
         }
-        let mut sorted = Self { checks: Vec::new(), ops: Vec::new(), attach: Vec::new(), drop: Vec::new(), jobs: Vec::new() };
+        let mut sorted =
+            Self { checks: Vec::new(), ops: Vec::new(), attach: Vec::new(), drop: Vec::new(), jobs: Vec::new() };
         for check in checks {
             let (key, expect) = match check {
                 Check::Version((key, version)) => (key, Some(version)),
@@ -63,7 +64,9 @@ impl Sorted {
             let once = match op {
                 Op::Put((key, value)) => {
                     if value.len() > MAX_VALUE {
-                        return Err(Error::Invalid(format!("a value has at most {MAX_VALUE} bytes; larger ones are blobs")));
+                        return Err(Error::Invalid(format!(
+                            "a value has at most {MAX_VALUE} bytes; larger ones are blobs"
+                        )));
                     }
                     let key = keys.key(&key)?;
                     sorted.ops.push(store::Op::Put { key: key.clone(), value: value.into() });
@@ -86,9 +89,16 @@ impl Sorted {
                 }
                 Op::EnqueueJob(job) => {
                     if job.payload.len() > MAX_PAYLOAD || job.name.len() > MAX_KEY {
-                        return Err(Error::Invalid("a job's payload has at most 64 KiB and its name 1,024 bytes".into()));
+                        return Err(Error::Invalid(
+                            "a job's payload has at most 64 KiB and its name 1,024 bytes".into(),
+                        ));
                     }
-                    sorted.jobs.push(NewJob { name: job.name, key: job.key, payload: job.payload, delay_ms: job.delay_ms });
+                    sorted.jobs.push(NewJob {
+                        name: job.name,
+                        key: job.key,
+                        payload: job.payload,
+                        delay_ms: job.delay_ms,
+                    });
                     true
                 }
             };
@@ -140,7 +150,8 @@ impl Sorted {
         if self.attach.is_empty() {
             return Ok(None);
         }
-        let unknown = |piece: &str| Error::NotFound(format!("there is no piece {piece} of this request or job to attach"));
+        let unknown =
+            |piece: &str| Error::NotFound(format!("there is no piece {piece} of this request or job to attach"));
         let ids = self.attach.iter().map(|wanted| wanted.piece.parse().map_err(|_| unknown(&wanted.piece)));
         let ids: Vec<PieceId> = ids.collect::<Result<_, _>>()?;
         let attaching = call.staging(plugin).attach(&ids).map_err(|missing| unknown(&missing.0.to_string()))?;
@@ -149,7 +160,8 @@ impl Sorted {
 
     async fn attempt(&self, plugin: &Plugin, attaching: Option<&Attaching>) -> Result<u64, Error> {
         let keys = &plugin.keys;
-        let sizes: std::collections::HashMap<PieceId, u64> = attaching.into_iter().flat_map(Attaching::pieces).collect();
+        let sizes: std::collections::HashMap<PieceId, u64> =
+            attaching.into_iter().flat_map(Attaching::pieces).collect();
         for _ in 0..ATTEMPTS {
             let mut commit = self.commit(keys);
             let mut grown: i64 = 0;

@@ -21,15 +21,11 @@ fn rendered(page: &ErrorPage, detail: &str) -> String {
 
 #[test]
 fn without_a_template_errors_are_problem_documents() {
-    let answer =
-        HostError::method_not_allowed(HeaderValue::from_static("GET")).render(None, "id-1");
+    let answer = HostError::method_not_allowed(HeaderValue::from_static("GET")).render(None, "id-1");
     assert_eq!(answer.status(), 405);
     assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");
     assert_eq!(answer.headers()[ALLOW], "GET");
-    assert_eq!(
-        answer.headers()[CONTENT_LENGTH],
-        answer.body().len().to_string()
-    );
+    assert_eq!(answer.headers()[CONTENT_LENGTH], answer.body().len().to_string());
     let problem: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
     assert_eq!(problem["type"], "about:blank");
     assert_eq!(problem["title"], "Method Not Allowed");
@@ -39,10 +35,7 @@ fn without_a_template_errors_are_problem_documents() {
 
 #[test]
 fn a_template_is_filled_in() {
-    let page = page(
-        "text/plain; charset=utf-8",
-        "{status} {reason} {detail} {request-id} {} { a } {",
-    );
+    let page = page("text/plain; charset=utf-8", "{status} {reason} {detail} {request-id} {} { a } {");
     assert_eq!(rendered(&page, "<a>"), "404 Not Found <a> id-1 {} { a } {");
     let answer = HostError::bad_path(PathError::NotUtf8).render(Some(&page), "");
     assert_eq!(answer.headers()[CONTENT_TYPE], "text/plain; charset=utf-8");
@@ -52,10 +45,7 @@ fn a_template_is_filled_in() {
 #[test]
 fn values_are_escaped_for_json_and_xml() {
     let json = r#"{"error": {"code": {status}, "message": "{detail}"}}"#;
-    for content_type in [
-        "application/json; charset=UTF-8",
-        "Application/Problem+JSON",
-    ] {
+    for content_type in ["application/json; charset=UTF-8", "Application/Problem+JSON"] {
         let text = rendered(&page(content_type, json), "\"\\\n");
         assert_eq!(text, r#"{"error": {"code": 404, "message": "\"\\\n"}}"#);
     }
@@ -67,10 +57,7 @@ fn values_are_escaped_for_json_and_xml() {
 
 #[test]
 fn values_are_not_filled_in_twice() {
-    assert_eq!(
-        rendered(&page("text/plain", "{detail}"), "{status}"),
-        "{status}"
-    );
+    assert_eq!(rendered(&page("text/plain", "{detail}"), "{status}"), "{status}");
 }
 
 #[test]
@@ -84,8 +71,8 @@ fn an_error_never_looks_like_success() {
 
 #[test]
 fn own_fields_are_kept() {
-    let error = HostError::new(StatusCode::SERVICE_UNAVAILABLE, "busy")
-        .with_header(RETRY_AFTER, HeaderValue::from_static("1"));
+    let error =
+        HostError::new(StatusCode::SERVICE_UNAVAILABLE, "busy").with_header(RETRY_AFTER, HeaderValue::from_static("1"));
     assert_eq!(error.render(None, "").headers()[RETRY_AFTER], "1");
 }
 

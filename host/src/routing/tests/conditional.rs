@@ -10,12 +10,9 @@ const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
 const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
 
 fn map(fields: &[(&str, &str)]) -> HeaderMap {
-    let pairs = fields.iter().map(|(name, value)| {
-        (
-            HeaderName::try_from(*name).unwrap(),
-            HeaderValue::try_from(*value).unwrap(),
-        )
-    });
+    let pairs = fields
+        .iter()
+        .map(|(name, value)| (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap()));
     pairs.fold(HeaderMap::new(), |mut map, (name, value)| {
         map.append(name, value);
         map
@@ -29,27 +26,15 @@ fn ask(method: &str, request: &[(&str, &str)]) -> Delivery {
 }
 
 fn range(range: &str, length: u64) -> Delivery {
-    evaluate(
-        "GET",
-        StatusCode::OK,
-        &map(&[("range", range)]),
-        &HeaderMap::new(),
-        length,
-    )
+    evaluate("GET", StatusCode::OK, &map(&[("range", range)]), &HeaderMap::new(), length)
 }
 
 fn partial(offset: u64, length: u64, content_range: &'static str) -> Delivery {
-    Delivery::Partial {
-        offset,
-        length,
-        content_range: HeaderValue::from_static(content_range),
-    }
+    Delivery::Partial { offset, length, content_range: HeaderValue::from_static(content_range) }
 }
 
 fn unsatisfiable(content_range: &'static str) -> Delivery {
-    Delivery::RangeNotSatisfiable {
-        content_range: HeaderValue::from_static(content_range),
-    }
+    Delivery::RangeNotSatisfiable { content_range: HeaderValue::from_static(content_range) }
 }
 
 #[test]
@@ -58,10 +43,7 @@ fn one_range_is_served() {
     assert_eq!(range("bytes=2-", 10), partial(2, 8, "bytes 2-9/10"));
     assert_eq!(range("bytes=-3", 10), partial(7, 3, "bytes 7-9/10"));
     assert_eq!(range("bytes=-30", 10), partial(0, 10, "bytes 0-9/10"));
-    assert_eq!(
-        range("Bytes = 9-99999999999999999999999", 10),
-        partial(9, 1, "bytes 9-9/10")
-    );
+    assert_eq!(range("Bytes = 9-99999999999999999999999", 10), partial(9, 1, "bytes 9-9/10"));
     assert_eq!(range("bytes=,0-0,", 10), partial(0, 1, "bytes 0-0/10"));
 }
 
@@ -69,10 +51,7 @@ fn one_range_is_served() {
 fn a_range_beyond_the_end_is_a_416() {
     assert_eq!(range("bytes=10-", 10), unsatisfiable("bytes */10"));
     assert_eq!(range("bytes=10-20", 10), unsatisfiable("bytes */10"));
-    assert_eq!(
-        range("bytes=99999999999999999999999-", 10),
-        unsatisfiable("bytes */10")
-    );
+    assert_eq!(range("bytes=99999999999999999999999-", 10), unsatisfiable("bytes */10"));
     assert_eq!(range("bytes=-0", 10), unsatisfiable("bytes */10"));
     assert_eq!(range("bytes=0-", 0), unsatisfiable("bytes */0"));
     assert_eq!(range("bytes=-0", 0), unsatisfiable("bytes */0"));
@@ -107,48 +86,27 @@ fn ranges_are_for_get_and_all_this_for_200() {
     let request = map(&[("range", "bytes=0-1"), ("if-match", "\"x\"")]);
     assert_eq!(ask("HEAD", &[("range", "bytes=0-1")]), Delivery::Full);
     let none = HeaderMap::new();
-    assert_eq!(
-        evaluate("POST", StatusCode::OK, &request, &none, 10),
-        Delivery::Full
-    );
-    assert_eq!(
-        evaluate("GET", StatusCode::NOT_FOUND, &request, &none, 10),
-        Delivery::Full
-    );
+    assert_eq!(evaluate("POST", StatusCode::OK, &request, &none, 10), Delivery::Full);
+    assert_eq!(evaluate("GET", StatusCode::NOT_FOUND, &request, &none, 10), Delivery::Full);
 }
 
 #[test]
 fn if_match_compares_strongly() {
     for value in ["\"e\"", "*", "\"a\", \"e\"", "e"] {
-        assert_eq!(
-            ask("GET", &[("if-match", value)]),
-            Delivery::Full,
-            "{value}"
-        );
+        assert_eq!(ask("GET", &[("if-match", value)]), Delivery::Full, "{value}");
     }
     for value in ["\"x\"", "W/\"e\"", "", "\"a,e\""] {
-        assert_eq!(
-            ask("GET", &[("if-match", value)]),
-            Delivery::PreconditionFailed,
-            "{value}"
-        );
+        assert_eq!(ask("GET", &[("if-match", value)]), Delivery::PreconditionFailed, "{value}");
     }
     let none = HeaderMap::new();
     let any = map(&[("if-match", "*")]);
-    assert_eq!(
-        evaluate("GET", StatusCode::OK, &any, &none, 1),
-        Delivery::Full
-    );
+    assert_eq!(evaluate("GET", StatusCode::OK, &any, &none, 1), Delivery::Full);
 }
 
 #[test]
 fn if_none_match_compares_weakly() {
     for value in ["\"e\"", "W/\"e\"", "*", "\"a\" , W/\"e\"", "e"] {
-        assert_eq!(
-            ask("HEAD", &[("if-none-match", value)]),
-            Delivery::NotModified,
-            "{value}"
-        );
+        assert_eq!(ask("HEAD", &[("if-none-match", value)]), Delivery::NotModified, "{value}");
     }
     let two = [("if-none-match", "\"a\""), ("if-none-match", "\"e\"")];
     assert_eq!(ask("GET", &two), Delivery::NotModified);
@@ -163,26 +121,12 @@ fn dates_are_compared_to_the_second() {
         (AFTER, Delivery::NotModified, Delivery::Full),
         ("yesterday", Delivery::Full, Delivery::Full),
     ] {
-        assert_eq!(
-            ask("GET", &[("if-modified-since", date)]),
-            modified,
-            "{date}"
-        );
-        assert_eq!(
-            ask("GET", &[("if-unmodified-since", date)]),
-            unmodified,
-            "{date}"
-        );
+        assert_eq!(ask("GET", &[("if-modified-since", date)]), modified, "{date}");
+        assert_eq!(ask("GET", &[("if-unmodified-since", date)]), unmodified, "{date}");
     }
-    let request = map(&[
-        ("if-unmodified-since", BEFORE),
-        ("if-modified-since", AFTER),
-    ]);
+    let request = map(&[("if-unmodified-since", BEFORE), ("if-modified-since", AFTER)]);
     let undated = HeaderMap::new();
-    assert_eq!(
-        evaluate("GET", StatusCode::OK, &request, &undated, 1),
-        Delivery::Full
-    );
+    assert_eq!(evaluate("GET", StatusCode::OK, &request, &undated, 1), Delivery::Full);
 }
 
 #[test]
@@ -209,44 +153,21 @@ fn if_range_wants_the_very_state() {
 
 #[test]
 fn a_delivery_makes_status_and_fields() {
-    let plain = || {
-        map(&[
-            ("content-type", "a/b"),
-            ("content-length", "10"),
-            ("etag", "\"e\""),
-        ])
-    };
+    let plain = || map(&[("content-type", "a/b"), ("content-length", "10"), ("etag", "\"e\"")]);
     let apply = |delivery: Delivery| {
         let (mut status, mut headers) = (StatusCode::OK, plain());
-        delivery
-            .apply(&mut status, &mut headers)
-            .map(|()| (status.as_u16(), headers))
+        delivery.apply(&mut status, &mut headers).map(|()| (status.as_u16(), headers))
     };
     let (status, headers) = apply(Delivery::Full).unwrap();
-    assert_eq!(
-        (status, &headers["accept-ranges"]),
-        (200, &HeaderValue::from_static("bytes"))
-    );
+    assert_eq!((status, &headers["accept-ranges"]), (200, &HeaderValue::from_static("bytes")));
     let (status, headers) = apply(range("bytes=1-2", 10)).unwrap();
-    assert_eq!(
-        (status, &headers["content-length"]),
-        (206, &HeaderValue::from_static("2"))
-    );
+    assert_eq!((status, &headers["content-length"]), (206, &HeaderValue::from_static("2")));
     assert_eq!(headers["content-range"], "bytes 1-2/10");
     let (status, headers) = apply(Delivery::NotModified).unwrap();
-    assert_eq!(
-        (status, headers.len(), &headers["etag"]),
-        (304, 1, &"\"e\"".parse().unwrap())
-    );
-    assert_eq!(
-        apply(Delivery::PreconditionFailed).unwrap_err().status(),
-        412
-    );
+    assert_eq!((status, headers.len(), &headers["etag"]), (304, 1, &"\"e\"".parse().unwrap()));
+    assert_eq!(apply(Delivery::PreconditionFailed).unwrap_err().status(), 412);
     let error = apply(range("bytes=50-", 10)).unwrap_err();
-    assert_eq!(
-        error.render(None, "").headers()["content-range"],
-        "bytes */10"
-    );
+    assert_eq!(error.render(None, "").headers()["content-range"], "bytes */10");
 }
 
 proptest! {

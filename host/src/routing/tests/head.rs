@@ -6,10 +6,7 @@ use proptest::prelude::*;
 use super::super::head::{Body, Head, HeadError, MAX_BYTES, MAX_FIELDS, check};
 
 fn fields(fields: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
-    fields
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
-        .collect()
+    fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
 }
 
 fn get(list: &[(&str, &str)], body: u64) -> Result<Head, HeadError> {
@@ -18,18 +15,8 @@ fn get(list: &[(&str, &str)], body: u64) -> Result<Head, HeadError> {
 
 #[test]
 fn fields_are_kept_in_order_and_repeated() {
-    let head = get(
-        &[("Set-Cookie", "a"), ("X-Name", " é "), ("set-cookie", "b")],
-        3,
-    )
-    .unwrap();
-    assert_eq!(
-        head.headers
-            .get_all("set-cookie")
-            .iter()
-            .collect::<Vec<_>>(),
-        ["a", "b"]
-    );
+    let head = get(&[("Set-Cookie", "a"), ("X-Name", " é "), ("set-cookie", "b")], 3).unwrap();
+    assert_eq!(head.headers.get_all("set-cookie").iter().collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(head.headers["x-name"].as_bytes(), "é".as_bytes());
     assert_eq!(head.content_length, None);
 }
@@ -51,14 +38,8 @@ fn connection_level_fields_are_dropped() {
 #[test]
 fn line_breaks_and_nul_are_refused() {
     for value in ["a\r\nb: c", "a\n", "\r", "a\0", "a\x7f"] {
-        assert!(
-            matches!(get(&[("x", value)], 0), Err(HeadError::Value { .. })),
-            "{value:?}"
-        );
-        assert!(
-            matches!(get(&[("te", value)], 0), Err(HeadError::Value { .. })),
-            "{value:?}"
-        );
+        assert!(matches!(get(&[("x", value)], 0), Err(HeadError::Value { .. })), "{value:?}");
+        assert!(matches!(get(&[("te", value)], 0), Err(HeadError::Value { .. })), "{value:?}");
     }
     assert!(get(&[("x", "a\tb")], 0).is_ok());
 }
@@ -66,10 +47,7 @@ fn line_breaks_and_nul_are_refused() {
 #[test]
 fn names_are_tokens() {
     for name in ["", "a b", "a:", ":status", "é", "a\r\nb"] {
-        assert!(
-            matches!(get(&[(name, "")], 0), Err(HeadError::Name(_))),
-            "{name:?}"
-        );
+        assert!(matches!(get(&[(name, "")], 0), Err(HeadError::Name(_))), "{name:?}");
     }
 }
 
@@ -80,78 +58,37 @@ fn statuses_are_final_ones() {
         assert_eq!(refused, HeadError::Status(status));
     }
     for status in [200, 299, 418, 599] {
-        assert_eq!(
-            check("GET", status, vec![], Body::Whole(0)).unwrap().status,
-            status
-        );
+        assert_eq!(check("GET", status, vec![], Body::Whole(0)).unwrap().status, status);
     }
 }
 
 #[test]
 fn content_length_is_the_bodys() {
-    assert_eq!(
-        get(&[("Content-Length", "3")], 3).unwrap().content_length,
-        Some(3)
-    );
-    let wrong = HeadError::WrongLength {
-        stated: 3,
-        actual: 4,
-    };
+    assert_eq!(get(&[("Content-Length", "3")], 3).unwrap().content_length, Some(3));
+    let wrong = HeadError::WrongLength { stated: 3, actual: 4 };
     assert_eq!(get(&[("content-length", "3")], 4).unwrap_err(), wrong);
     for value in ["", "+3", "-3", "3, 3", "0x3", "3 3", "99999999999999999999"] {
-        assert_eq!(
-            get(&[("Content-Length", value)], 3).unwrap_err(),
-            HeadError::BadLength
-        );
+        assert_eq!(get(&[("Content-Length", value)], 3).unwrap_err(), HeadError::BadLength);
     }
     let twice = [("Content-Length", "3"), ("content-length", "03")];
     let head = get(&twice, 3).unwrap();
-    assert_eq!(
-        head.headers
-            .get_all(CONTENT_LENGTH)
-            .iter()
-            .collect::<Vec<_>>(),
-        ["3"]
-    );
+    assert_eq!(head.headers.get_all(CONTENT_LENGTH).iter().collect::<Vec<_>>(), ["3"]);
     let two = [("Content-Length", "3"), ("Content-Length", "4")];
     assert_eq!(get(&two, 3).unwrap_err(), HeadError::BadLength);
 }
 
 #[test]
 fn content_length_of_an_open_body_is_told_to_the_caller() {
-    let open = |sent| {
-        check(
-            "GET",
-            200,
-            fields(&[("Content-Length", "9")]),
-            Body::Open(sent),
-        )
-    };
+    let open = |sent| check("GET", 200, fields(&[("Content-Length", "9")]), Body::Open(sent));
     assert_eq!(open(4).unwrap().content_length, Some(9));
-    assert_eq!(
-        open(10).unwrap_err(),
-        HeadError::WrongLength {
-            stated: 9,
-            actual: 10
-        }
-    );
+    assert_eq!(open(10).unwrap_err(), HeadError::WrongLength { stated: 9, actual: 10 });
 }
 
 #[test]
 fn head_and_304_state_a_length_freely() {
     let list = || fields(&[("Content-Length", "123")]);
-    assert_eq!(
-        check("HEAD", 200, list(), Body::Whole(0))
-            .unwrap()
-            .content_length,
-        Some(123)
-    );
-    assert_eq!(
-        check("GET", 304, list(), Body::Whole(0))
-            .unwrap()
-            .content_length,
-        Some(123)
-    );
+    assert_eq!(check("HEAD", 200, list(), Body::Whole(0)).unwrap().content_length, Some(123));
+    assert_eq!(check("GET", 304, list(), Body::Whole(0)).unwrap().content_length, Some(123));
 }
 
 #[test]
@@ -173,18 +110,10 @@ fn some_statuses_have_no_body() {
 #[test]
 fn heads_are_bounded() {
     let many = vec![("x".to_owned(), vec![]); MAX_FIELDS + 1];
-    assert_eq!(
-        check("GET", 200, many, Body::Whole(0)).unwrap_err(),
-        HeadError::TooLarge
-    );
+    assert_eq!(check("GET", 200, many, Body::Whole(0)).unwrap_err(), HeadError::TooLarge);
     let large = vec![("x".to_owned(), vec![b'a'; MAX_BYTES])];
-    assert_eq!(
-        check("GET", 200, large, Body::Whole(0)).unwrap_err(),
-        HeadError::TooLarge
-    );
-    let distinct = (0..MAX_FIELDS)
-        .map(|n| (format!("x-{n}"), vec![]))
-        .collect();
+    assert_eq!(check("GET", 200, large, Body::Whole(0)).unwrap_err(), HeadError::TooLarge);
+    let distinct = (0..MAX_FIELDS).map(|n| (format!("x-{n}"), vec![])).collect();
     let head = check("GET", 200, distinct, Body::Whole(0)).unwrap();
     assert_eq!(head.headers.len(), MAX_FIELDS);
 }

@@ -85,17 +85,8 @@ fn rank(pieces: &[Piece]) -> Vec<u8> {
     pieces.iter().map(one).collect()
 }
 
-fn reference(
-    routes: &[Candidate],
-    auto_head: bool,
-    auto_options: bool,
-    method: &str,
-    path: &str,
-) -> Outcome {
-    let mut matching: Vec<&Candidate> = routes
-        .iter()
-        .filter(|(_, pieces, _)| values(pieces, path).is_some())
-        .collect();
+fn reference(routes: &[Candidate], auto_head: bool, auto_options: bool, method: &str, path: &str) -> Outcome {
+    let mut matching: Vec<&Candidate> = routes.iter().filter(|(_, pieces, _)| values(pieces, path).is_some()).collect();
     matching.sort_by_key(|(_, pieces, _)| rank(pieces));
     let mut hits = matching.iter().filter_map(|candidate @ (has, pieces, _)| {
         let replaced = || routes.iter().any(|(m, p, _)| *m == "HEAD" && p == pieces);
@@ -104,11 +95,7 @@ fn reference(
     });
     if let Some(((_, pieces, route), automatic_head)) = hits.next() {
         let params = values(pieces, path).unwrap();
-        return Outcome::Matched {
-            route: *route,
-            params,
-            automatic_head,
-        };
+        return Outcome::Matched { route: *route, params, automatic_head };
     }
     if matching.is_empty() {
         return Outcome::NotFound;
@@ -120,17 +107,8 @@ fn reference(
     if auto_options {
         methods.insert("OPTIONS");
     }
-    let allow = methods
-        .into_iter()
-        .collect::<Vec<_>>()
-        .join(", ")
-        .try_into()
-        .unwrap();
-    if auto_options && method == "OPTIONS" {
-        Outcome::Options { allow }
-    } else {
-        Outcome::MethodNotAllowed { allow }
-    }
+    let allow = methods.into_iter().collect::<Vec<_>>().join(", ").try_into().unwrap();
+    if auto_options && method == "OPTIONS" { Outcome::Options { allow } } else { Outcome::MethodNotAllowed { allow } }
 }
 
 fn with_aliases(declared: &[Candidate]) -> Vec<Candidate> {
@@ -148,10 +126,7 @@ fn with_aliases(declared: &[Candidate]) -> Vec<Candidate> {
 }
 
 fn shape() -> impl Strategy<Value = Vec<Piece>> {
-    let piece = prop_oneof![
-        (0..LITERALS.len()).prop_map(Piece::Literal),
-        Just(Piece::Parameter)
-    ];
+    let piece = prop_oneof![(0..LITERALS.len()).prop_map(Piece::Literal), Just(Piece::Parameter)];
     (prop::collection::vec(piece, 0..4), any::<bool>()).prop_map(|(mut pieces, rest)| {
         if rest || pieces.is_empty() {
             pieces.push(Piece::Rest);
@@ -165,9 +140,7 @@ fn routes() -> impl Strategy<Value = Vec<(&'static str, Vec<Piece>)>> {
 }
 
 fn request_path() -> impl Strategy<Value = String> {
-    let segments = [
-        "a", "b", "", "%61", "%C3%A9", "é", "c", "..", "%2F", "%2e", "a%20",
-    ];
+    let segments = ["a", "b", "", "%61", "%C3%A9", "é", "c", "..", "%2F", "%2e", "a%20"];
     prop::collection::vec(prop::sample::select(segments.to_vec()), 1..6)
         .prop_map(|segments| format!("/{}", segments.join("/")))
 }

@@ -28,10 +28,7 @@ fn route(method: &str, path: &str) -> Route {
 fn surface(routes: &[(&str, &str)]) -> Surface {
     Surface {
         name: "main".to_owned(),
-        routes: routes
-            .iter()
-            .map(|(method, path)| route(method, path))
-            .collect(),
+        routes: routes.iter().map(|(method, path)| route(method, path)).collect(),
         errors: None,
         headers: Vec::new(),
         optional_trailing_slash: false,

@@ -14,11 +14,7 @@ fn mount(listener: &str, host: Option<&str>, prefix: &str) -> Mount<()> {
     }
 }
 
-fn find<'a>(
-    routes: &'a Routes<()>,
-    authority: &str,
-    path: &'a str,
-) -> Option<(&'a str, &'a str, &'a str)> {
+fn find<'a>(routes: &'a Routes<()>, authority: &str, path: &'a str) -> Option<(&'a str, &'a str, &'a str)> {
     let (mount, below, prefix) = routes.resolve("main", authority, path)?;
     Some((&mount.owner, below, prefix))
 }
@@ -28,10 +24,7 @@ fn the_longest_prefix_wins_whatever_the_order() {
     let mounts = ["/", "/a/b", "/a", "/ab"].map(|prefix| mount("main", None, prefix));
     for order in [mounts.to_vec(), mounts.iter().rev().cloned().collect()] {
         let routes = Routes::build(order).unwrap();
-        assert_eq!(
-            find(&routes, "h", "/a/b/c"),
-            Some(("/a/b@any", "/c", "/a/b"))
-        );
+        assert_eq!(find(&routes, "h", "/a/b/c"), Some(("/a/b@any", "/c", "/a/b")));
         assert_eq!(find(&routes, "h", "/a/c"), Some(("/a@any", "/c", "/a")));
         assert_eq!(find(&routes, "h", "/abc"), Some(("/@any", "/abc", "")));
         assert_eq!(find(&routes, "h", "/ab"), Some(("/ab@any", "/", "/ab")));
@@ -62,10 +55,7 @@ fn a_mount_for_the_host_wins_over_one_for_any() {
         assert_eq!(find(&routes, authority, "/a/b/c").unwrap().2, "/a");
         assert_eq!(find(&routes, authority, "/x"), None);
     }
-    assert_eq!(
-        find(&routes, "other.example.org", "/a/b/c").unwrap().2,
-        "/a/b"
-    );
+    assert_eq!(find(&routes, "other.example.org", "/a/b/c").unwrap().2, "/a/b");
     assert_eq!(find(&routes, "[::1]:80", "/x").unwrap().0, "/@[::1]");
     assert_eq!(find(&routes, "", "/a/b").unwrap().2, "/a/b");
 }
@@ -80,25 +70,19 @@ fn listeners_are_apart() {
 
 #[test]
 fn clashes_are_refused_with_both_owners_named() {
-    let refused =
-        Routes::build([mount("main", None, "/a"), mount("main", None, "/a/")]).unwrap_err();
+    let refused = Routes::build([mount("main", None, "/a"), mount("main", None, "/a/")]).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "'/a@any' and '/a/@any' are both mounted at path '/a' on listener 'main'; move one of them"
     );
     let hosts = [mount("main", Some("H"), "/"), mount("main", Some("h"), "")];
     let refused = Routes::build(hosts).unwrap_err().to_string();
-    assert!(
-        refused.contains("path '/' of host 'h' on listener 'main'"),
-        "{refused}"
-    );
+    assert!(refused.contains("path '/' of host 'h' on listener 'main'"), "{refused}");
 }
 
 #[test]
 fn odd_prefixes_and_hosts_are_refused() {
-    for prefix in [
-        "a", "//", "/a//b", "/a//", "/.", "/a/../b", "/%2e", "/a?b", "/a b", "/%", "/%2F",
-    ] {
+    for prefix in ["a", "//", "/a//b", "/a//", "/.", "/a/../b", "/%2e", "/a?b", "/a b", "/%", "/%2F"] {
         let refused = Routes::build([mount("main", None, prefix)]).unwrap_err();
         assert!(matches!(refused, MountError::Prefix { .. }), "{prefix}");
     }
@@ -110,14 +94,9 @@ fn odd_prefixes_and_hosts_are_refused() {
 
 #[test]
 fn the_port_is_no_part_of_the_host() {
-    for (authority, host) in [
-        ("a", "a"),
-        ("a:1", "a"),
-        ("[::1]:1", "[::1]"),
-        ("[::1]", "[::1]"),
-        ("[x", "[x"),
-        (":1", ""),
-    ] {
+    for (authority, host) in
+        [("a", "a"), ("a:1", "a"), ("[::1]:1", "[::1]"), ("[::1]", "[::1]"), ("[x", "[x"), (":1", "")]
+    {
         assert_eq!(host_name(authority), host);
     }
 }

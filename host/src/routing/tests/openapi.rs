@@ -7,17 +7,9 @@ use super::super::surface::{Access, BodyMode, ErrorTemplate, Rule, Surface};
 use super::{compile, surface};
 
 fn made(surface: Surface) -> Value {
-    let rules = [Rule {
-        name: "write".to_owned(),
-        roles: vec!["admin".into(), "member".into()],
-    }];
+    let rules = [Rule { name: "write".to_owned(), roles: vec!["admin".into(), "member".into()] }];
     let servers = ["/images".to_owned(), String::new()];
-    let subject = Subject {
-        plugin: "store",
-        version: "1.2",
-        rules: &rules,
-        servers: &servers,
-    };
+    let subject = Subject { plugin: "store", version: "1.2", rules: &rules, servers: &servers };
     document(&subject, &compile(surface, &rules).unwrap())
 }
 
@@ -27,24 +19,14 @@ fn the_document_names_plugin_version_and_servers() {
     surface.name = "admin".to_owned();
     let document = made(surface);
     assert_eq!(document["openapi"], "3.1.0");
-    assert_eq!(
-        document["info"],
-        json!({ "title": "store (admin)", "version": "1.2" })
-    );
-    assert_eq!(
-        document["servers"],
-        json!([{ "url": "/images" }, { "url": "/" }])
-    );
+    assert_eq!(document["info"], json!({ "title": "store (admin)", "version": "1.2" }));
+    assert_eq!(document["servers"], json!([{ "url": "/images" }, { "url": "/" }]));
     assert_eq!(document["paths"], json!({}));
 }
 
 #[test]
 fn paths_that_differ_in_names_alone_are_one() {
-    let document = made(surface(&[
-        ("GET", "/i/{id}"),
-        ("PUT", "/i/{name}"),
-        ("GET", "/i/{*id}"),
-    ]));
+    let document = made(surface(&[("GET", "/i/{id}"), ("PUT", "/i/{name}"), ("GET", "/i/{*id}")]));
     let paths = document["paths"].as_object().unwrap();
     assert_eq!(paths.keys().collect::<Vec<_>>(), ["/i/{*id}", "/i/{id}"]);
     let item = &paths["/i/{id}"];
@@ -70,10 +52,7 @@ fn operation_ids_are_unique() {
     surface.routes[1].operation = "op-2".to_owned();
     let document = made(surface);
     let id = |path: &str| document["paths"][path]["get"]["operationId"].clone();
-    assert_eq!(
-        ["/a", "/b", "/c", "/d"].map(id),
-        ["op", "op-2", "op-3", "op-4"]
-    );
+    assert_eq!(["/a", "/b", "/c", "/d"].map(id), ["op", "op-2", "op-3", "op-4"]);
 }
 
 #[test]
@@ -100,17 +79,11 @@ fn bodies_and_errors_are_described() {
     let mut surface = surface(&[("GET", "/"), ("PUT", "/"), ("POST", "/")]);
     surface.routes[1].body = BodyMode::Buffered(10);
     surface.routes[2].body = BodyMode::Staged;
-    surface.errors = Some(ErrorTemplate {
-        content_type: "application/xml".to_owned(),
-        body: String::new(),
-    });
+    surface.errors = Some(ErrorTemplate { content_type: "application/xml".to_owned(), body: String::new() });
     let document = made(surface);
     let item = &document["paths"]["/"];
     assert!(item["get"].get("requestBody").is_none());
-    assert_eq!(
-        item["put"]["requestBody"]["description"],
-        "At most 10 bytes."
-    );
+    assert_eq!(item["put"]["requestBody"]["description"], "At most 10 bytes.");
     assert!(item["post"]["requestBody"]["content"].is_object());
     let reference = "#/components/responses/host-error";
     assert_eq!(item["get"]["responses"]["500"]["$ref"], reference);

@@ -8,17 +8,11 @@ use super::{compile, surface, table};
 
 fn matched(route: usize, params: &[&str]) -> Outcome {
     let params = params.iter().map(|&value| value.to_owned()).collect();
-    Outcome::Matched {
-        route,
-        params,
-        automatic_head: false,
-    }
+    Outcome::Matched { route, params, automatic_head: false }
 }
 
 fn not_allowed(allow: &'static str) -> Outcome {
-    Outcome::MethodNotAllowed {
-        allow: HeaderValue::from_static(allow),
-    }
+    Outcome::MethodNotAllowed { allow: HeaderValue::from_static(allow) }
 }
 
 fn refused(surface: Surface) -> String {
@@ -27,12 +21,7 @@ fn refused(surface: Surface) -> String {
 
 #[test]
 fn literals_win_over_parameters_and_those_over_rest() {
-    let table = table(&[
-        ("GET", "/{*r}"),
-        ("GET", "/i/{id}"),
-        ("GET", "/i/detail"),
-        ("GET", "/i/{id}/m"),
-    ]);
+    let table = table(&[("GET", "/{*r}"), ("GET", "/i/{id}"), ("GET", "/i/detail"), ("GET", "/i/{id}/m")]);
     assert_eq!(table.find("GET", "/i/detail"), matched(2, &[]));
     assert_eq!(table.find("GET", "/i/x"), matched(1, &["x"]));
     assert_eq!(table.find("GET", "/i/x/y"), matched(0, &["i/x/y"]));
@@ -45,10 +34,7 @@ fn a_template_without_the_method_hides_none_that_has_it() {
     let table = table(&[("GET", "/a/b"), ("PUT", "/a/{x}"), ("COPY", "/{*r}")]);
     assert_eq!(table.find("PUT", "/a/b"), matched(1, &["b"]));
     assert_eq!(table.find("COPY", "/a/b"), matched(2, &["a/b"]));
-    assert_eq!(
-        table.find("DELETE", "/a/b"),
-        not_allowed("COPY, GET, HEAD, OPTIONS, PUT")
-    );
+    assert_eq!(table.find("DELETE", "/a/b"), not_allowed("COPY, GET, HEAD, OPTIONS, PUT"));
 }
 
 #[test]
@@ -61,10 +47,7 @@ fn methods_are_compared_exactly() {
 #[test]
 fn allow_is_sorted_and_names_the_automatic_methods() {
     let table = table(&[("PUT", "/a"), ("COPY", "/a"), ("GET", "/a")]);
-    assert_eq!(
-        table.find("POST", "/a"),
-        not_allowed("COPY, GET, HEAD, OPTIONS, PUT")
-    );
+    assert_eq!(table.find("POST", "/a"), not_allowed("COPY, GET, HEAD, OPTIONS, PUT"));
     let allow = HeaderValue::from_static("COPY, GET, HEAD, OPTIONS, PUT");
     assert_eq!(table.find("OPTIONS", "/a"), Outcome::Options { allow });
     assert_eq!(table.find("OPTIONS", "/b"), Outcome::NotFound);
@@ -73,11 +56,7 @@ fn allow_is_sorted_and_names_the_automatic_methods() {
 #[test]
 fn automatic_head_runs_get() {
     let table = table(&[("PUT", "/a"), ("GET", "/a"), ("GET", "/b"), ("HEAD", "/b")]);
-    let automatic = Outcome::Matched {
-        route: 1,
-        params: vec![],
-        automatic_head: true,
-    };
+    let automatic = Outcome::Matched { route: 1, params: vec![], automatic_head: true };
     assert_eq!(table.find("HEAD", "/a"), automatic);
     assert_eq!(table.find("HEAD", "/b"), matched(3, &[]));
 }
@@ -85,11 +64,7 @@ fn automatic_head_runs_get() {
 #[test]
 fn head_reaches_what_get_reaches() {
     let table = table(&[("GET", "/i/detail"), ("HEAD", "/i/{id}")]);
-    let automatic = Outcome::Matched {
-        route: 0,
-        params: vec![],
-        automatic_head: true,
-    };
+    let automatic = Outcome::Matched { route: 0, params: vec![], automatic_head: true };
     assert_eq!(table.find("HEAD", "/i/detail"), automatic);
     assert_eq!(table.find("HEAD", "/i/x"), matched(1, &["x"]));
 }
@@ -112,13 +87,7 @@ fn automatisms_can_be_off() {
 
 #[test]
 fn optional_trailing_slash() {
-    let routes = [
-        ("GET", "/i"),
-        ("POST", "/i/"),
-        ("GET", "/i/{id}"),
-        ("GET", "/o/{*r}"),
-        ("GET", "/o"),
-    ];
+    let routes = [("GET", "/i"), ("POST", "/i/"), ("GET", "/i/{id}"), ("GET", "/o/{*r}"), ("GET", "/o")];
     let mut surface = surface(&routes);
     surface.optional_trailing_slash = true;
     let table = compile(surface, &[]).unwrap();
@@ -144,10 +113,7 @@ fn a_declared_slash_goes_before_the_alias() {
 #[test]
 fn double_slash_root() {
     let mut surface = surface(&[("GET", "/"), ("GET", "/a/{x}")]);
-    assert_eq!(
-        compile(surface.clone(), &[]).unwrap().find("GET", "//"),
-        Outcome::NotFound
-    );
+    assert_eq!(compile(surface.clone(), &[]).unwrap().find("GET", "//"), Outcome::NotFound);
     surface.double_slash_root = true;
     let table = compile(surface, &[]).unwrap();
     assert_eq!(table.find("GET", "/"), matched(0, &[]));
@@ -172,11 +138,7 @@ fn a_long_path_costs_no_more_than_the_longest_template() {
 #[test]
 fn clashes_are_refused_with_both_routes_named() {
     assert_eq!(
-        refused(surface(&[
-            ("PUT", "/i/{a}"),
-            ("GET", "/i/{a}"),
-            ("GET", "/i/{b}")
-        ])),
+        refused(surface(&[("PUT", "/i/{a}"), ("GET", "/i/{a}"), ("GET", "/i/{b}")])),
         "surface 'main', route GET /i/{b}: it matches the same requests as route 1, /i/{a}; \
          remove one of them"
     );
@@ -206,33 +168,17 @@ fn access_rules_have_to_be_declared() {
         "surface 'main', route GET /: access rule 'image:create' is not declared; add it to the \
          descriptor's rules"
     );
-    let rule = Rule {
-        name: "image:create".to_owned(),
-        roles: vec![],
-    };
+    let rule = Rule { name: "image:create".to_owned(), roles: vec![] };
     assert!(compile(surface.clone(), std::slice::from_ref(&rule)).is_ok());
-    let twice = compile(surface, &[rule.clone(), rule])
-        .unwrap_err()
-        .to_string();
-    assert_eq!(
-        twice,
-        "two access rules are named 'image:create'; give each its own name"
-    );
+    let twice = compile(surface, &[rule.clone(), rule]).unwrap_err().to_string();
+    assert_eq!(twice, "two access rules are named 'image:create'; give each its own name");
 }
 
 #[test]
 fn surfaces_have_distinct_names() {
-    assert!(
-        Table::compile_all(vec![], &[])
-            .unwrap_err()
-            .to_string()
-            .contains("no surface")
-    );
+    assert!(Table::compile_all(vec![], &[]).unwrap_err().to_string().contains("no surface"));
     let twice = Table::compile_all(vec![surface(&[]), surface(&[])], &[]).unwrap_err();
-    assert_eq!(
-        twice.to_string(),
-        "two surfaces are named 'main'; give each its own name"
-    );
+    assert_eq!(twice.to_string(), "two surfaces are named 'main'; give each its own name");
     let mut unnamed = surface(&[]);
     unnamed.name = String::new();
     assert!(refused(unnamed).contains("surface \"\" is no name"));
@@ -242,10 +188,7 @@ fn surfaces_have_distinct_names() {
 fn what_a_descriptor_holds_is_bounded() {
     let paths: Vec<String> = (0..5000).map(|n| format!("/{n}")).collect();
     let routes: Vec<_> = paths.iter().map(|path| ("GET", &**path)).collect();
-    assert_eq!(
-        refused(surface(&routes)),
-        "5000 routes, but at most 4096 are taken"
-    );
+    assert_eq!(refused(surface(&routes)), "5000 routes, but at most 4096 are taken");
 }
 
 #[test]
@@ -257,16 +200,8 @@ fn bad_headers_are_refused() {
     };
     assert!(refused(with("a b", "x")).contains("no header field name"));
     assert!(refused(with("x-a", "x\r\ny: z")).contains("line break"));
-    for name in [
-        "Connection",
-        "transfer-encoding",
-        "Keep-Alive",
-        "Content-Length",
-    ] {
-        assert!(
-            refused(with(name, "x")).contains("host's own business"),
-            "{name}"
-        );
+    for name in ["Connection", "transfer-encoding", "Keep-Alive", "Content-Length"] {
+        assert!(refused(with(name, "x")).contains("host's own business"), "{name}");
     }
     assert!(compile(with("X-A", "é"), &[]).is_ok());
 }
@@ -275,21 +210,13 @@ fn bad_headers_are_refused() {
 fn headers_are_put_on_answers_that_lack_them() {
     let mut surface = surface(&[]);
     let pairs = [("Vary", "A"), ("X-A", "own"), ("vary", "B")];
-    surface.headers = pairs
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec();
+    surface.headers = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let table = compile(surface, &[]).unwrap();
     let mut answer = HeaderMap::new();
     answer.insert("x-a", HeaderValue::from_static("plugin's"));
     table.add_headers(&mut answer);
-    assert_eq!(
-        answer.get_all("vary").iter().collect::<Vec<_>>(),
-        ["A", "B"]
-    );
-    assert_eq!(
-        answer.get_all("x-a").iter().collect::<Vec<_>>(),
-        ["plugin's"]
-    );
+    assert_eq!(answer.get_all("vary").iter().collect::<Vec<_>>(), ["A", "B"]);
+    assert_eq!(answer.get_all("x-a").iter().collect::<Vec<_>>(), ["plugin's"]);
 }
 
 #[test]
@@ -308,11 +235,5 @@ fn bad_error_templates_are_refused() {
     assert!(refused(with("json", "{}")).contains("not of the form 'type/subtype'"));
     assert!(refused(with("text/plain\r\nx: y", "")).contains("not of the form"));
     assert!(refused(with("application/json", r#"{"e": {detail}}"#)).contains("double quotes"));
-    assert!(
-        compile(
-            with("application/json", r#"{"e": "{detail}", "c": {status}}"#),
-            &[]
-        )
-        .is_ok()
-    );
+    assert!(compile(with("application/json", r#"{"e": "{detail}", "c": {status}}"#), &[]).is_ok());
 }

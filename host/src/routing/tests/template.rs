@@ -34,20 +34,14 @@ fn a_template_starts_with_a_slash() {
 #[test]
 fn a_parameter_fills_a_whole_segment() {
     for segment in ["a{b}", "{b}a", "{a}{b}", "{a", "a}", "{{a}}", "}{"] {
-        assert_eq!(
-            refused(&format!("/{segment}")),
-            TemplateError::Brace(segment.into())
-        );
+        assert_eq!(refused(&format!("/{segment}")), TemplateError::Brace(segment.into()));
     }
 }
 
 #[test]
 fn parameter_names_are_names() {
     for name in ["", "1a", "a b", "a.b", "é", "-a"] {
-        assert_eq!(
-            refused(&format!("/{{{name}}}")),
-            TemplateError::Name(name.into())
-        );
+        assert_eq!(refused(&format!("/{{{name}}}")), TemplateError::Name(name.into()));
     }
     assert_eq!(refused("/{*}"), TemplateError::Name(String::new()));
     assert!(Template::parse("/{_a-B9}").is_ok());
@@ -70,30 +64,18 @@ fn literals_are_what_a_client_can_send() {
     assert_eq!(refused("/a b"), TemplateError::Character(' '));
     assert_eq!(refused("/a?b"), TemplateError::Character('?'));
     assert_eq!(refused("/a#b"), TemplateError::Character('#'));
-    let escape = |segment: &str, problem| TemplateError::Escape {
-        segment: segment.into(),
-        problem,
-    };
+    let escape = |segment: &str, problem| TemplateError::Escape { segment: segment.into(), problem };
     assert_eq!(refused("/100%"), escape("100%", PathError::MalformedEscape));
     assert_eq!(refused("/%FF"), escape("%FF", PathError::NotUtf8));
     for segment in [".", "..", "%2e", "a%2Fb", "%00"] {
-        assert_eq!(
-            refused(&format!("/{segment}")),
-            TemplateError::Unreachable(segment.into())
-        );
+        assert_eq!(refused(&format!("/{segment}")), TemplateError::Unreachable(segment.into()));
     }
 }
 
 #[test]
 fn templates_are_bounded() {
-    assert_eq!(
-        refused(&"/a".repeat(MAX_SEGMENTS + 1)),
-        TemplateError::TooLong
-    );
-    assert_eq!(
-        refused(&format!("/{}", "a".repeat(MAX_LENGTH))),
-        TemplateError::TooLong
-    );
+    assert_eq!(refused(&"/a".repeat(MAX_SEGMENTS + 1)), TemplateError::TooLong);
+    assert_eq!(refused(&format!("/{}", "a".repeat(MAX_LENGTH))), TemplateError::TooLong);
     assert!(Template::parse(&"/a".repeat(MAX_SEGMENTS)).is_ok());
 }
 
@@ -104,10 +86,7 @@ fn messages_say_what_to_do() {
         "segment 'a{b}' has a brace in an odd place; a parameter fills a whole segment, as in \
          '/{name}', and a literal brace is written %7B or %7D"
     );
-    assert_eq!(
-        refused("/{*r}/a").to_string(),
-        "'{*r}' must be the last segment, as it takes everything that follows"
-    );
+    assert_eq!(refused("/{*r}/a").to_string(), "'{*r}' must be the last segment, as it takes everything that follows");
     assert_eq!(
         refused("/5%").to_string(),
         "literal segment '5%': the path has a '%' that is not followed by two hexadecimal digits \

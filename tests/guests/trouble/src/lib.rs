@@ -24,7 +24,9 @@ fn plugin() -> Plugin {
         panic!("described to death");
     }
     let main = Surface::new("main")
-        .route(Route::get("/label", "label").open(), |_: &Request, _: Params| Answer::text(200, number_at(17).to_string()))
+        .route(Route::get("/label", "label").open(), |_: &Request, _: Params| {
+            Answer::text(200, number_at(17).to_string())
+        })
         .route(Route::get("/echo/{*rest}", "echo").plugin_decides(), echo)
         .route(Route::post("/body", "body").open().buffered(1 << 20), |request: &Request, _: Params| {
             Answer::text(200, request.body_bytes().len().to_string())

@@ -202,8 +202,7 @@ async fn calls_at_once_end_with_one_key() {
 async fn a_key_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("host.key");
-    let config =
-        StoreConfig { engine: EngineKind::Sled, path: folder.path().join("store"), cache: 1024 * 1024 };
+    let config = StoreConfig { engine: EngineKind::Sled, path: folder.path().join("store"), cache: 1024 * 1024 };
     let store = store::open(&config).unwrap();
     let ring = KeyRing::open(&path).unwrap();
     let public = ring.ensure(&store, "p", "sign", SIGNING).await.unwrap();
