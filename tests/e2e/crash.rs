@@ -33,9 +33,9 @@ async fn nothing_acknowledged_is_lost_by_kill_nine() {
         }
         let acknowledged = Arc::new(Mutex::new(expected.clone()));
         let mut writers = tokio::task::JoinSet::new();
-        for writer in 0..expected.len() {
+        for (writer, kept) in expected.iter().enumerate() {
             let acknowledged = acknowledged.clone();
-            let mut next = expected[writer] + 1;
+            let mut next = kept + 1;
             writers.spawn(async move {
                 let Ok(mut client) = Client::try_connect(address).await else { return };
                 loop {

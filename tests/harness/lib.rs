@@ -2,7 +2,13 @@
 //! folder of plugins and listeners on ports of the system's choosing, and a small HTTP client.
 //!
 //! The components come from `target/plugins` and `target/guests`, where the build leaves them.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops where it goes wrong")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops where it goes wrong"
+)]
 #![allow(missing_docs, reason = "names say it all here")]
 
 mod bed;

@@ -52,9 +52,9 @@ pub use instance::{Failure, Work};
 pub use load::{LoadError, Loader};
 pub use output::LogRate;
 pub use registry::Registry;
+pub use state::GuestState;
 pub use status::{State, Status};
 pub use table::{OPERATOR_LISTENER, Target};
-pub use state::GuestState;
 pub use version::{CallError, Version};
 
 use admission::Admission;

@@ -2,6 +2,7 @@
 //!
 //! Its schema, and the label it answers with, are in a marker that tests change in the component's
 //! bytes, so that one build gives any number of versions.
+#![expect(clippy::panic, reason = "panicking is what some of its routes are for")]
 
 use std::hint::black_box;
 use std::time::Duration;
