@@ -1,6 +1,6 @@
 //! Plugbay: an API host into which documented APIs are plugged as WebAssembly components.
 //!
-//! The library holds everything; the binary parses arguments and calls [`run::run`]. Data flows one
+//! The library holds everything; the binary parses arguments and calls [`cli::run`]. Data flows one
 //! way: `listener` → `dispatch` (with `routing` and `auth`) → `plugin` → `capability` → `store` and
 //! `blob`. ARCHITECTURE.md at the top of the repository is the map.
 
