@@ -5,7 +5,6 @@
 //! never meets a host that is not up. Stopping goes the other way.
 
 use std::collections::HashSet;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -222,28 +221,22 @@ async fn belong_together(store: &Store, blobs: &Path) -> Result<(), StartError> 
 
 /// Remove the pieces that no blob's name leads to: what an earlier process had under way.
 async fn sweep(blobs: Blobs, store: Store) {
-    let attached = match attached(&store).await {
-        Ok(attached) => Arc::new(attached),
-        Err(error) => return tracing::error!(%error, "blobs were not swept: the store cannot be read"),
-    };
-    let known = |_owner, asked: Vec<PieceId>| {
-        let attached = attached.clone();
-        async move { Ok::<HashSet<_>, Infallible>(asked.into_iter().filter(|id| attached.contains(id)).collect()) }
-    };
-    match blobs.sweep(known).await {
+    match blobs.sweep(|owner, asked| attached(store.clone(), owner, asked)).await {
         Ok(swept) => tracing::debug!(?swept, "blobs were swept"),
         Err(error) => tracing::error!(%error, "blobs were not swept"),
     }
 }
 
-/// The pieces behind all names of blobs. What is attached later is younger than this process, and no
-/// sweep touches it.
-async fn attached(store: &Store) -> Result<HashSet<PieceId>, StoreError> {
+/// Which of these pieces are behind names of the plugin's blobs. What is attached later is younger than
+/// this process, and no sweep touches it.
+async fn attached(store: Store, plugin: String, asked: Vec<PieceId>) -> Result<HashSet<PieceId>, StoreError> {
+    let asked: HashSet<_> = asked.into_iter().collect();
     let mut found = HashSet::new();
-    let mut scan = Scan::prefix(vec![Area::Blobs as u8]);
+    let mut scan = Scan::prefix(Prefix::new(Area::Blobs, &plugin).bytes().clone());
     loop {
         let page = store.scan(scan.clone()).await?;
-        found.extend(page.entries.iter().filter_map(|entry| Some(Attached::decode(&entry.value)?.piece)));
+        let pieces = page.entries.iter().filter_map(|entry| Some(Attached::decode(&entry.value)?.piece));
+        found.extend(pieces.filter(|piece| asked.contains(piece)));
         match page.entries.last() {
             Some(last) if page.more => scan.start = [&last.key[..], &[0]].concat().into(),
             _ => return Ok(found),

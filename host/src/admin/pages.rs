@@ -28,7 +28,7 @@ Plugbay, for the operator.
 
 Through the unix socket only:
 
-POST /plugins/NAME/reload   read its file again
+POST /plugins/NAME/reload   load its file again, changed or not
 /export                     the whole store as JSON lines
 /call/NAME/...              the plugin's surface `operator`
 ";
@@ -148,7 +148,7 @@ async fn reload(host: Host, Path(name): Path<String>) -> Result<Json<Status>, Pr
     }
     tracing::info!(plugin = name, file = %file.display(), "the operator asks for a reload");
     // In a task of its own: an operator who hangs up must not leave a load half done.
-    let load = tokio::spawn(host.registry.clone().load(plugin, file));
+    let load = tokio::spawn(host.registry.clone().load(plugin, file, plugin::Reason::Asked));
     if load.await.is_err() {
         return Err(Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,

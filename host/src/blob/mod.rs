@@ -60,7 +60,7 @@ use tokio_util::task::TaskTracker;
 pub use digest::{Algorithm, Hasher};
 pub use error::{InvalidOwner, OpenError, ReadError, StageError, StorageError, SweepError};
 pub use piece::{InvalidPieceId, MAX_PIECES, MIN_PIECE_SIZE, Piece, PieceId, PieceRange, Plan, Received};
-pub use read::{MAX_READ, Reader};
+pub use read::{MAX_READ, Pinned, Reader};
 pub use space::Space;
 pub use staging::{Attaching, NotStaged, Staging};
 pub use sweep::Swept;

@@ -54,8 +54,9 @@ impl Stream for Reader {
     }
 }
 
-/// Keeps pieces from being removed.
-struct Pinned {
+/// Keeps pieces from being removed as long as it is held.
+#[derive(Debug)]
+pub struct Pinned {
     space: Space,
     ids: Vec<PieceId>,
 }
@@ -93,9 +94,6 @@ impl Position {
 
 impl Space {
     /// The bytes of these ranges as a stream. The pieces are pinned from now until it is dropped.
-    ///
-    /// A piece that was looked up in the store may have been dropped before it was pinned. To be
-    /// sure, look it up, make the reader, and see that the store's answer is still the same.
     pub fn reader(&self, ranges: Vec<PieceRange>) -> Result<Reader, ReadError> {
         let length = total(&ranges)?;
         let pinned = self.pin(&ranges);
@@ -140,7 +138,11 @@ impl Space {
         Ok(digests.finish().pop().unwrap_or_default())
     }
 
-    fn pin(&self, ranges: &[PieceRange]) -> Pinned {
+    /// Keeps these pieces from being removed.
+    ///
+    /// A piece that was looked up in the store may have been dropped before it was pinned. To be
+    /// sure, look it up, pin it, and see that the store's answer is still the same.
+    pub fn pin(&self, ranges: &[PieceRange]) -> Pinned {
         let ids: Vec<_> = ranges.iter().map(|range| range.id).collect();
         self.shared.pins.pin(&ids);
         Pinned { space: self.clone(), ids }

@@ -5,7 +5,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::blob::{PieceId, PieceRange, ReadError, StageError};
+use crate::blob::{PieceId, PieceRange, Pinned, ReadError, StageError};
 use crate::plugin::bindings::blobs::{BlobRange, DigestAlgorithm, Error, Host, Piece};
 use crate::plugin::bindings::{kv, types};
 use crate::plugin::{Call, GuestState, Plugin};
@@ -39,11 +39,25 @@ impl Attached {
     }
 }
 
-/// Find the bytes of these ranges: pieces of this call by id, else blobs by name.
-pub async fn locate(plugin: &Plugin, call: &Call, ranges: &[BlobRange]) -> Result<Vec<PieceRange>, Error> {
+/// Find the bytes of these ranges: pieces of this call by id, else blobs by name. They stay as long as the pins are
+/// held, also if the blobs are dropped meanwhile.
+pub async fn locate(plugin: &Plugin, call: &Call, ranges: &[BlobRange]) -> Result<(Vec<PieceRange>, Pinned), Error> {
     if ranges.len() > MAX_RANGES {
         return Err(Error::Invalid(format!("at most {MAX_RANGES} ranges at once")));
     }
+    let mut found = look_up(plugin, call, ranges).await?;
+    loop {
+        let pinned = plugin.blobs.pin(&found);
+        // A blob may have been replaced before its piece was pinned.
+        let again = look_up(plugin, call, ranges).await?;
+        if again == found {
+            return Ok((found, pinned));
+        }
+        found = again;
+    }
+}
+
+async fn look_up(plugin: &Plugin, call: &Call, ranges: &[BlobRange]) -> Result<Vec<PieceRange>, Error> {
     let mut found = Vec::with_capacity(ranges.len());
     for range in ranges {
         let staged = call.staged().and_then(|staging| {
@@ -118,7 +132,7 @@ impl Host for GuestState {
     async fn read(&mut self, range: BlobRange) -> wasmtime::Result<Result<Vec<u8>, Error>> {
         let (plugin, call) = (&self.plugin, &self.call);
         let read = async {
-            let ranges = locate(plugin, call, &[range]).await?;
+            let (ranges, _pinned) = locate(plugin, call, &[range]).await?;
             let bytes = plugin.blobs.read(&ranges).await.map_err(of_read)?;
             Ok(bytes.to_vec())
         };
@@ -139,7 +153,7 @@ impl Host for GuestState {
     ) -> wasmtime::Result<Result<Piece, Error>> {
         let (plugin, call) = (&self.plugin, &self.call);
         let concat = async {
-            let ranges = locate(plugin, call, &ranges).await?;
+            let (ranges, _pinned) = locate(plugin, call, &ranges).await?;
             let piece = call.staging(plugin).concat(ranges, &algorithms(digests)).await;
             piece.map(Piece::from).map_err(of_stage)
         };
@@ -153,7 +167,7 @@ impl Host for GuestState {
     ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
         let (plugin, call) = (&self.plugin, &self.call);
         let digest = async {
-            let ranges = locate(plugin, call, &ranges).await?;
+            let (ranges, _pinned) = locate(plugin, call, &ranges).await?;
             plugin.blobs.digest(ranges, algorithm.into()).await.map_err(of_read)
         };
         Ok(self.cpu.waiting(digest).await)

@@ -11,7 +11,7 @@ use super::error::CliError;
 use super::keys::signature_path;
 use super::{Subject, output, table};
 use crate::config::Config;
-use crate::plugin::contract::{self, Asks, Grant, INTERFACES, Policy};
+use crate::plugin::contract::{self, Asks, Grant, INTERFACES};
 use crate::plugin::signature::{self, PublicKey};
 use crate::plugin::{Digest, engine};
 
@@ -67,14 +67,13 @@ fn look(subject: &Subject, config: Option<&Config>) -> Result<Report, CliError> 
     let asks = Asks::of(&engine, &component);
     let draft = |name: &str| INTERFACES.iter().any(|(known, grant)| *known == name && *grant == Grant::Draft);
     let deny: BTreeSet<String> = asks.capabilities.iter().filter(|name| draft(name.as_str())).cloned().collect();
-    let refusals = contract::refusals(&engine, &component, &Policy::default());
-    let denied = Policy { deny: deny.clone(), ..Policy::default() };
+    let refusals = contract::refusals(&engine, &component, &BTreeSet::new());
     Ok(Report {
         signature: signed(&subject.file, &name, &digest, config)?,
         bytes: wasm.len(),
         sha256: digest.to_string(),
         contract: format!("{}@{}", contract::PACKAGE, contract::VERSION),
-        refusals_with_deny: contract::refusals(&engine, &component, &denied),
+        refusals_with_deny: contract::refusals(&engine, &component, &deny),
         file,
         name,
         asks,

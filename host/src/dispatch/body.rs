@@ -1,7 +1,8 @@
 //! The body of an answer: bytes that are there, or a stream of them.
 //!
-//! Owns turning segments into bytes on the wire. Blob pieces are pinned when the body is made, so a
-//! drop in the middle does not cut the answer short. Chunks are at most [`CHUNK`] bytes, because one is
+//! Owns turning segments into bytes on the wire. Blob pieces are pinned when they are found, so a drop
+//! in the middle does not cut the answer short. A body that is not as long as its head says is broken
+//! off. Chunks are at most [`CHUNK`] bytes, because one is
 //! held for each client that reads slowly.
 
 use std::collections::VecDeque;
@@ -16,7 +17,7 @@ use http_body::{Frame, SizeHint};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use crate::blob::PieceRange;
+use crate::blob::{PieceRange, Pinned};
 use crate::capability::blobs::locate;
 use crate::plugin::bindings::types::{BlobRange, Segment};
 use crate::plugin::{Call, Plugin};
@@ -25,7 +26,8 @@ use crate::plugin::{Call, Plugin};
 const CHUNK: usize = 64 * 1024;
 static ZEROS: [u8; CHUNK] = [0; CHUNK];
 
-type Chunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+/// A stream of bytes that may break off.
+pub type Chunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// The body of an answer.
 pub struct AnswerBody(Kind);
@@ -47,7 +49,7 @@ impl AnswerBody {
         Self(Kind::Full(Some(bytes).filter(|bytes| !bytes.is_empty())))
     }
 
-    /// A stream of bytes, so many in all if known.
+    /// A stream of bytes, so many in all if known; see [`counted`].
     pub fn stream(chunks: Chunks, length: Option<u64>) -> Self {
         Self(Kind::Stream(chunks, length))
     }
@@ -83,7 +85,11 @@ impl http_body::Body for AnswerBody {
 }
 
 /// Segments whose bytes have been found.
-pub struct Located(VecDeque<Part>);
+pub struct Located {
+    parts: VecDeque<Part>,
+    /// Of the pieces among them.
+    pinned: Option<Pinned>,
+}
 
 enum Part {
     Bytes(Bytes),
@@ -140,7 +146,14 @@ impl Located {
                 _ => None,
             })
             .collect();
-        let mut pieces = locate(plugin, call, &blobs).await.map_err(|error| error.to_string())?.into_iter();
+        let (pieces, pinned) = match blobs.is_empty() {
+            true => (Vec::new(), None),
+            false => {
+                let (pieces, pinned) = locate(plugin, call, &blobs).await.map_err(|error| error.to_string())?;
+                (pieces, Some(pinned))
+            }
+        };
+        let mut pieces = pieces.into_iter();
         let mut parts = VecDeque::with_capacity(segments.len());
         for segment in segments {
             parts.push_back(match segment {
@@ -152,19 +165,19 @@ impl Located {
             });
         }
         parts.retain(|part| part.length() > 0);
-        Ok(Self(parts))
+        Ok(Self { parts, pinned })
     }
 
     /// Bytes in all.
     pub fn length(&self) -> u64 {
-        self.0.iter().fold(0, |sum, part| sum.saturating_add(part.length()))
+        self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.length()))
     }
 
     /// Only `length` bytes from `offset` on.
     pub fn slice(self, offset: u64, length: u64) -> Self {
         let (mut skip, mut keep) = (offset, length);
         let mut parts = VecDeque::new();
-        for part in self.0 {
+        for part in self.parts {
             if keep == 0 {
                 break;
             }
@@ -176,26 +189,26 @@ impl Located {
             keep -= part.length();
             parts.push_back(part);
         }
-        Self(parts)
+        Self { parts, pinned: self.pinned }
     }
 
     /// The bytes, if all of them are in memory already and in one stretch.
     pub fn whole(mut self) -> Result<Bytes, Self> {
-        match (self.0.pop_front(), self.0.is_empty()) {
+        match (self.parts.pop_front(), self.parts.is_empty()) {
             (None, _) => Ok(Bytes::new()),
             (Some(Part::Bytes(bytes)), true) => Ok(bytes),
             (Some(first), _) => {
-                self.0.push_front(first);
+                self.parts.push_front(first);
                 Err(self)
             }
         }
     }
 
-    /// The bytes as a stream. Pieces are pinned from here on.
+    /// The bytes as a stream.
     pub fn chunks(self, plugin: &Plugin) -> Result<Chunks, String> {
         let mut streams: Vec<Chunks> = Vec::new();
         let mut ranges = Vec::new();
-        for part in self.0 {
+        for part in self.parts {
             match part {
                 Part::Piece(range) => {
                     ranges.push(range);
@@ -215,6 +228,22 @@ impl Located {
         flush(plugin, &mut ranges, &mut streams)?;
         Ok(Box::pin(stream::iter(streams).flatten()))
     }
+}
+
+/// The same chunks, failing where they are not `stated` bytes in all.
+pub fn counted(chunks: Chunks, stated: u64) -> Chunks {
+    Box::pin(stream::try_unfold((chunks, stated), |(mut chunks, left)| async move {
+        let Some(chunk) = chunks.try_next().await? else {
+            return match left {
+                0 => Ok(None),
+                _ => Err(io::Error::other(format!("the body ended {left} bytes before its stated length"))),
+            };
+        };
+        match left.checked_sub(chunk.len() as u64) {
+            Some(left) => Ok(Some((chunk, (chunks, left)))),
+            None => Err(io::Error::other("the body is longer than its stated length")),
+        }
+    }))
 }
 
 fn flush(plugin: &Plugin, ranges: &mut Vec<PieceRange>, streams: &mut Vec<Chunks>) -> Result<(), String> {
@@ -278,11 +307,12 @@ mod tests {
     use super::*;
 
     fn located(parts: &[&'static str]) -> Located {
-        Located(parts.iter().map(|part| Part::Bytes(Bytes::from_static(part.as_bytes()))).collect())
+        let parts = parts.iter().map(|part| Part::Bytes(Bytes::from_static(part.as_bytes()))).collect();
+        Located { parts, pinned: None }
     }
 
     fn text(located: Located) -> String {
-        let bytes = located.0.into_iter().map(|part| match part {
+        let bytes = located.parts.into_iter().map(|part| match part {
             Part::Bytes(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
             _ => unreachable!(),
         });
@@ -298,6 +328,17 @@ mod tests {
                 assert_eq!(text(slice), whole[offset..offset + length]);
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_as_long_as_stated_or_broken_off() {
+        let of = |stated| {
+            let parts = ["ab", "cd"].map(|part| Ok(Bytes::from_static(part.as_bytes())));
+            counted(Box::pin(stream::iter(parts)), stated).try_collect::<Vec<_>>()
+        };
+        assert_eq!(of(4).await.unwrap().len(), 2);
+        assert!(of(3).await.unwrap_err().to_string().contains("longer"));
+        assert!(of(5).await.unwrap_err().to_string().contains("1 bytes before"));
     }
 
     #[tokio::test]

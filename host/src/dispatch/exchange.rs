@@ -6,19 +6,17 @@
 //! and a client that reads slowly is not asked for the next step before it has taken the last.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::{Stream, TryStreamExt, stream};
+use futures_util::{TryStreamExt, stream};
 use http::{HeaderMap, Response};
 use http_body_util::BodyDataStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::body::{AnswerBody, Located};
+use super::body::{AnswerBody, Chunks, Located};
 use super::{refusal, request};
 use crate::blob::{Algorithm, Plan, StageError};
 use crate::listener::RequestBody;
@@ -230,7 +228,8 @@ impl Exchange {
     }
 
     /// The rest of an answer that was begun, as a stream.
-    pub(super) fn stream(self, step: Step, first: Located) -> Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>> {
+    pub(super) fn stream(self, step: Step, first: Located) -> Chunks {
+        let broke_off = self.broke_off();
         let part = first.chunks(&self.version.plugin).map_err(io::Error::other);
         let parts = stream::try_unfold((self, step, Some(part)), |(exchange, step, first)| async move {
             if let Some(first) = first {
@@ -242,7 +241,7 @@ impl Exchange {
             let part = located.chunks(&exchange.version.plugin).map_err(io::Error::other)?;
             Ok::<_, io::Error>(Some((part, (exchange, next, None))))
         });
-        Box::pin(parts.try_flatten())
+        Box::pin(parts.try_flatten().inspect_err(broke_off))
     }
 
     /// Do a step of an answer that was begun. None at its end.
@@ -268,16 +267,18 @@ impl Exchange {
     }
 
     /// Keep what the answer needs until its last byte is taken, or nobody wants it.
-    pub(super) fn hold(
-        &self,
-        chunks: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>,
-        permit: OwnedSemaphorePermit,
-    ) -> Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>> {
-        let held = (permit, self.tracked.clone(), self.call.clone());
-        let plugin = self.version.plugin.name.clone();
+    pub(super) fn hold(&self, chunks: Chunks, permit: OwnedSemaphorePermit) -> Chunks {
+        let held = (permit, self.tracked.clone());
+        let broke_off = self.broke_off();
         Box::pin(chunks.inspect_err(move |error| {
-            tracing::warn!(plugin = %plugin, request = %held.2.id, %error, "an answer broke off");
+            let _ = &held;
+            broke_off(error);
         }))
+    }
+
+    fn broke_off(&self) -> impl Fn(&io::Error) + Send + use<> {
+        let (plugin, call) = (self.version.plugin.name.clone(), self.call.clone());
+        move |error| tracing::warn!(plugin = %plugin, request = %call.id, %error, "an answer broke off")
     }
 }
 

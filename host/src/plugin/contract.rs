@@ -58,15 +58,6 @@ pub struct Asks {
     pub exports: BTreeSet<String>,
 }
 
-/// What an operator decided for one plugin.
-#[derive(Debug, Clone, Default)]
-pub struct Policy {
-    /// Interfaces beyond the default ones.
-    pub grants: BTreeSet<String>,
-    /// Interfaces whose functions answer `denied`.
-    pub deny: BTreeSet<String>,
-}
-
 /// An import or export name taken apart: `plugbay:plugin/kv@0.1.0`.
 struct Name<'a> {
     package: &'a str,
@@ -115,17 +106,18 @@ impl Asks {
     }
 }
 
-/// Every reason why `component` cannot be served under `policy`; none if it can.
-pub fn refusals(engine: &Engine, component: &Component, policy: &Policy) -> Vec<String> {
+/// Every reason why `component` cannot be served; none if it can. `deny`: interfaces whose functions
+/// answer `denied`.
+pub fn refusals(engine: &Engine, component: &Component, deny: &BTreeSet<String>) -> Vec<String> {
     let ty = component.component_type();
     let mut reasons: Vec<String> =
-        ty.imports(engine).filter_map(|(text, item)| refuse_import(text, &item.ty, policy)).collect();
+        ty.imports(engine).filter_map(|(text, item)| refuse_import(text, &item.ty, deny)).collect();
     let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).collect();
     reasons.extend(refuse_exports(&exports));
     reasons
 }
 
-fn refuse_import(text: &str, item: &ComponentItem, policy: &Policy) -> Option<String> {
+fn refuse_import(text: &str, item: &ComponentItem, deny: &BTreeSet<String>) -> Option<String> {
     let name = Name::parse(text);
     if !matches!(item, ComponentItem::ComponentInstance(_)) {
         return Some(format!(
@@ -153,7 +145,7 @@ fn refuse_import(text: &str, item: &ComponentItem, policy: &Policy) -> Option<St
         ));
     }
     match grant {
-        _ if policy.deny.contains(*interface) => None,
+        _ if deny.contains(*interface) => None,
         Grant::Types | Grant::Default => None,
         Grant::Draft => Some(format!(
             "imports {text}: this host does not serve that interface yet; list \"{interface}\" under `deny` to load the plugin with it answering `denied`"

@@ -13,7 +13,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::bindings::handler::Descriptor;
-use super::contract::{self, Policy};
+use super::contract;
 use super::instance::{Failure, Returned, Template, Work, within};
 use super::signature::{self, PublicKey, SignatureError};
 use super::surfaces::{DescriptorError, Surfaces};
@@ -110,15 +110,12 @@ impl Loader {
         let (name, path) = (plugin.name.clone(), path.to_owned());
         let compiled = tokio::task::spawn_blocking(move || loader.compile(&name, &path));
         let (digest, component) = compiled.await.map_err(|_| LoadError::Stopping)??;
-        let policy = Policy {
-            grants: plugin.config.grants.iter().cloned().collect(),
-            deny: plugin.config.deny.iter().cloned().collect(),
-        };
-        let refusals = contract::refusals(&self.engine, &component, &policy);
+        let deny = plugin.config.deny.iter().cloned().collect();
+        let refusals = contract::refusals(&self.engine, &component, &deny);
         if !refusals.is_empty() {
             return Err(LoadError::Contract(refusals));
         }
-        let linker = linker::serving(&self.engine, &component, &policy.deny).map_err(types)?;
+        let linker = linker::serving(&self.engine, &component, &deny).map_err(types)?;
         let template = linker.instantiate_pre(&component).and_then(Template::new).map_err(types)?;
         let descriptor = self.describe(plugin, &component).await?;
         let (label, schema) = (descriptor.version.clone(), descriptor.schema);

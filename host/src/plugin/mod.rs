@@ -51,7 +51,7 @@ pub use folder::Folder;
 pub use instance::{Failure, Work};
 pub use load::{LoadError, Loader};
 pub use output::LogRate;
-pub use registry::Registry;
+pub use registry::{Reason, Registry};
 pub use state::GuestState;
 pub use status::{State, Status};
 pub use table::{OPERATOR_LISTENER, Target};

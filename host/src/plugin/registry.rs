@@ -57,6 +57,16 @@ struct Now {
     last_error: Option<String>,
 }
 
+/// Why a file is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The folder changed. The same content again changes nothing.
+    Changed,
+    /// The operator asks. The same content again is a version of its own, without instances, breaker and jobs of the
+    /// one before.
+    Asked,
+}
+
 impl Registry {
     /// An empty registry.
     pub fn new(config: Arc<Config>, services: Services, loader: Loader, providers: Providers) -> Arc<Self> {
@@ -91,7 +101,7 @@ impl Registry {
             match event {
                 Event::Present(path) => {
                     for config in self.config.plugins_of(&path) {
-                        first.spawn(registry.clone().load(config, path.clone()));
+                        first.spawn(registry.clone().load(config, path.clone(), Reason::Changed));
                     }
                 }
                 Event::Gone(path) => {
@@ -157,14 +167,14 @@ impl Registry {
     }
 
     /// Load the file at `path` as the plugin of `config`, or say why not.
-    pub async fn load(self: Arc<Self>, config: PluginConfig, path: PathBuf) {
+    pub async fn load(self: Arc<Self>, config: PluginConfig, path: PathBuf, reason: Reason) {
         let name = config.name.clone();
         let entry = match self.entry(config).await {
             Ok(entry) => entry,
             Err(error) => return tracing::error!(plugin = name, %error, "the plugin was refused"),
         };
         let _one = entry.loading.lock().await;
-        let result = self.try_load(&entry, &path).await;
+        let result = self.try_load(&entry, &path, reason).await;
         let mut now = entry.now.lock();
         now.tried = true;
         match result {
@@ -202,10 +212,10 @@ impl Registry {
         Ok(entry)
     }
 
-    async fn try_load(self: &Arc<Self>, entry: &Arc<Entry>, path: &Path) -> Result<(), LoadError> {
+    async fn try_load(self: &Arc<Self>, entry: &Arc<Entry>, path: &Path, reason: Reason) -> Result<(), LoadError> {
         let version = Arc::new(self.loader.load(&entry.plugin, path).await?);
         let old = entry.now.lock().version.clone();
-        if old.as_ref().is_some_and(|old| old.digest == version.digest) {
+        if reason == Reason::Changed && old.as_ref().is_some_and(|old| old.digest == version.digest) {
             return Ok(());
         }
         // Found out before anything is held back or upgraded.
