@@ -4,12 +4,15 @@
 mod access;
 mod crash;
 mod durability;
+mod full_disk;
 mod jobs;
 mod limits;
 mod loading;
 mod many;
 mod neighbours;
+mod operating;
 mod plankton;
 mod serving;
 mod steps;
 mod swapping;
+mod tls;

@@ -140,12 +140,14 @@ impl Process {
 
     /// The same, or what it printed before it ended.
     pub async fn try_start(bed: &Bed) -> Result<Self, String> {
-        let mut child = Command::new(binary())
-            .arg("--config")
-            .arg(bed.config_file())
+        Self::of(plugbay(bed)).await
+    }
+
+    /// Start this command of the binary.
+    pub async fn of(mut command: Command) -> Result<Self, String> {
+        let mut child = command
             .arg("run")
             .env("RUST_LOG", "plugbay=info")
-            .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -183,13 +185,21 @@ impl Process {
     }
 }
 
+/// The binary on the bed's configuration, still without a command.
+pub fn plugbay(bed: &Bed) -> Command {
+    let mut command = Command::new(binary());
+    command.arg("--config").arg(bed.config_file()).env_remove("RUST_BACKTRACE");
+    command
+}
+
 /// The address in the line by which the binary says that it serves.
 fn listening(line: &str) -> Option<SocketAddr> {
     let (_, at) = line.split_once("listening listener=\"default\" at=\"http://")?;
     at.split('"').next()?.parse().ok()
 }
 
-fn binary() -> PathBuf {
+/// Where the build leaves the binary.
+pub fn binary() -> PathBuf {
     let target = std::env::var_os("PLUGBAY_TARGET")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")), PathBuf::from);
     target.join("release/plugbay")

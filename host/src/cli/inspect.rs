@@ -105,17 +105,29 @@ pub(super) fn keys_of(config: &Config) -> Result<Vec<PublicKey>, CliError> {
     keys.collect::<Result<_, _>>().map_err(|error| CliError::Words(format!("plugins.keys: {error}")))
 }
 
+/// Whether an interface has no functions, so that asking for it means nothing.
+fn is_types(name: &str) -> bool {
+    INTERFACES.iter().any(|(known, grant)| *known == name && *grant == Grant::Types)
+}
+
 /// The report for people.
 pub(super) fn text(report: &Report) -> String {
     let mut text = format!(
-        "{}\n  name       {}\n  size       {} bytes\n  sha256     {}\n  signature  {}\n\nIt asks of {}:\n",
-        report.file, report.name, report.bytes, report.sha256, report.signature, report.contract
+        "{}\n  name       {}\n  size       {} bytes\n  sha256     {}\n  signature  {}\n\n",
+        report.file, report.name, report.bytes, report.sha256, report.signature
     );
+    let capabilities = report.asks.capabilities.iter().any(|name| !is_types(name));
+    text += &match capabilities {
+        true => format!("It asks of {}:\n", report.contract),
+        false => format!("It asks nothing of {}.\n", report.contract),
+    };
     for name in &report.asks.capabilities {
         let known = INTERFACES.iter().find(|(known, _)| known == name).map(|(_, grant)| *grant);
+        if is_types(name) {
+            continue;
+        }
         let how = match known {
-            Some(Grant::Types) => continue,
-            Some(Grant::Default) => "there by default",
+            Some(Grant::Types | Grant::Default) => "there by default",
             Some(Grant::Draft) => "not served by this host yet: `deny` makes it answer `denied`",
             None => "not known to this host",
         };

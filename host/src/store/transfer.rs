@@ -32,9 +32,7 @@ pub enum TransferError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Not what an export looks like.
-    #[error(
-        "line {line} of the export is wrong: {reason}; the store is incomplete: empty its directory and import again"
-    )]
+    #[error("line {line} of the export is wrong: {reason}")]
     Malformed {
         /// Counted from 1.
         line: u64,
@@ -42,9 +40,7 @@ pub enum TransferError {
         reason: String,
     },
     /// The last line is missing.
-    #[error(
-        "the export is cut off after line {line}; the store is incomplete: empty its directory and import a whole one"
-    )]
+    #[error("the export is cut off after line {line}")]
     CutOff {
         /// Lines read.
         line: u64,

@@ -86,8 +86,9 @@ fn echo(request: &Request, params: Params) -> Answer {
         Caller::Rejected(why) => format!("rejected: {why}"),
         Caller::User(user) => format!("user {}", user.id),
     };
+    let certificate = if request.peer.certificate.is_some() { "certificate shown\n" } else { "" };
     let text = format!(
-        "{} {} {}\nprefix {}\nquery {:?}\ncaller {caller}\n",
+        "{} {} {}\nprefix {}\nquery {:?}\ncaller {caller}\n{certificate}",
         request.method,
         request.path,
         params.get("rest"),

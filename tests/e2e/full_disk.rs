@@ -1,0 +1,86 @@
+//! A disk that is full: what does not fit is refused, what was acknowledged stays, the host goes on.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use plugbay_tests::{Bed, Process, Sent, binary, marked, wait_until};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// A mount namespace with a small disk of its own, held open by a process.
+struct Disk(Child);
+
+impl Disk {
+    /// A disk of so many MiB at `place`; none where namespaces are not allowed.
+    async fn new(place: &Path, size: u32) -> Option<Self> {
+        let script = format!("mount -t tmpfs -o size={size}m none \"$1\" && echo mounted && exec sleep 1000000");
+        let mut child = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh"])
+            .arg(place)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .ok()?;
+        let mut lines = BufReader::new(child.stdout.take()?).lines();
+        lines.next_line().await.ok()??;
+        Some(Self(child))
+    }
+
+    /// A command that sees the disk.
+    fn command(&self, program: &Path) -> Command {
+        let id = self.0.id().expect("it runs").to_string();
+        let mut command = Command::new("nsenter");
+        command.args(["--preserve-credentials", "--user", "--mount", "--target", &id, "--"]).arg(program);
+        command
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_loses_nothing() {
+    let bed = Bed::new("");
+    bed.install("trouble", &marked(1, 1));
+    let data = bed.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let Some(disk) = Disk::new(&data, 64).await else {
+        println!("skipped: this system allows no mount namespace");
+        return;
+    };
+    let start = async || {
+        let mut command = disk.command(&binary());
+        command.arg("--config").arg(bed.config_file()).env_remove("RUST_BACKTRACE");
+        Process::of(command).await.unwrap_or_else(|log| panic!("the host did not start:\n{log}"))
+    };
+    let process = start().await;
+    let address = process.address;
+    let put = async |address, key: u32| {
+        let body = vec![b'a' + (key % 26) as u8; 200 * 1024];
+        Sent::new("PUT", &format!("/trouble/kv/{key}")).body(body).to(address).await.status.as_u16()
+    };
+    let mut kept = 0;
+    let refused = loop {
+        match put(address, kept).await {
+            204 => kept += 1,
+            other => break other,
+        }
+        assert!(kept < 1000, "64 MiB were never full");
+    };
+    assert!((500..600).contains(&refused), "{refused}");
+    let all_there = async |address| {
+        for key in 0..kept {
+            let got = Sent::new("GET", &format!("/trouble/kv/{key}")).to(address).await;
+            assert_eq!((got.status.as_u16(), got.body.len()), (200, 200 * 1024), "{key} of {kept}");
+        }
+    };
+    all_there(address).await;
+    assert_eq!(Sent::new("GET", "/trouble/label").to(address).await.status, 200);
+
+    // Room again: the same host, or at the latest the next one, writes on.
+    let larger = ["mount", "-o", "remount,size=160m"];
+    let mut remount = disk.command(Path::new(larger[0]));
+    assert!(remount.args(&larger[1..]).arg(&data).status().await.unwrap().success());
+    process.kill().await;
+    let process = start().await;
+    all_there(process.address).await;
+    wait_until("writes go on", async || (put(process.address, kept).await == 204).then_some(())).await;
+    process.terminate().await;
+}
