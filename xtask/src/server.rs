@@ -54,11 +54,20 @@ impl Server {
 
     /// Resident memory in KiB.
     pub fn resident(&self) -> Outcome<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most it ever was.
+    pub fn most_resident(&self) -> Outcome<u64> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> Outcome<u64> {
         let file = format!("/proc/{}/status", self.child.id());
         let status = fs::read_to_string(&file).context(&file)?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        number.ok_or_else(|| Failure(format!("{file} has no VmRSS")))
+        number.ok_or_else(|| Failure(format!("{file} has no {name}")))
     }
 
     /// Ask it to end, and wait until it has.

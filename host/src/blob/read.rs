@@ -1,7 +1,7 @@
 //! Reading: streams of ranges, bounded reads, digests over ranges.
 //!
-//! A reader pins its pieces when it is made, before it reads anything, and holds no descriptor and
-//! no buffer between two chunks: a slow client costs the chunk it has not taken yet.
+//! A reader pins its pieces when it is made, before it reads anything. It holds no descriptor between
+//! two chunks and reads one ahead: a slow client costs the two chunks it has not taken yet.
 
 use std::{
     pin::Pin,
@@ -10,7 +10,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{
-    Stream, TryStreamExt,
+    Stream, StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
 
@@ -25,6 +25,8 @@ use super::{
 pub const MAX_READ: u64 = 1024 * 1024;
 /// Bytes of a chunk. Larger ones are hardly faster, and a thousand slow clients hold one each.
 const CHUNK: u64 = 128 * 1024;
+/// Chunks read at once: while one is sent, the next is read.
+const AHEAD: usize = 2;
 
 /// The bytes of some ranges, one after the other, read as they are asked for.
 pub struct Reader {
@@ -67,28 +69,21 @@ impl Drop for Pinned {
     }
 }
 
-struct Position {
-    pinned: Pinned,
+/// The ranges, cut into chunks.
+struct Chunks {
     current: Option<PieceRange>,
     rest: std::vec::IntoIter<PieceRange>,
 }
 
-impl Position {
-    async fn next(mut self) -> Result<Option<(Bytes, Self)>, ReadError> {
-        loop {
-            let Some(range) = self.current.or_else(|| self.rest.next()) else {
-                return Ok(None);
-            };
-            let length = range.length.min(CHUNK);
-            if length == 0 {
-                self.current = None;
-                continue;
-            }
-            let end = range.offset + length;
-            let bytes = self.pinned.space.fetch(range.id, range.offset..end).await?;
-            self.current = Some(PieceRange { offset: end, length: range.length - length, ..range });
-            return Ok(Some((bytes, self)));
-        }
+impl Iterator for Chunks {
+    type Item = PieceRange;
+
+    fn next(&mut self) -> Option<PieceRange> {
+        let range = self.current.take().or_else(|| self.rest.find(|range| range.length > 0))?;
+        let length = range.length.min(CHUNK);
+        let left = range.length - length;
+        self.current = (left > 0).then_some(PieceRange { offset: range.offset + length, length: left, ..range });
+        Some(PieceRange { length, ..range })
     }
 }
 
@@ -97,8 +92,12 @@ impl Space {
     pub fn reader(&self, ranges: Vec<PieceRange>) -> Result<Reader, ReadError> {
         let length = total(&ranges)?;
         let pinned = self.pin(&ranges);
-        let start = Position { pinned, current: None, rest: ranges.into_iter() };
-        Ok(Reader { chunks: Box::pin(stream::try_unfold(start, Position::next)), length })
+        let chunks = stream::iter(Chunks { current: None, rest: ranges.into_iter() });
+        let fetch = move |chunk: PieceRange| {
+            let space = pinned.space.clone();
+            async move { space.fetch(chunk.id, chunk.offset..chunk.offset + chunk.length).await }
+        };
+        Ok(Reader { chunks: Box::pin(chunks.map(fetch).buffered(AHEAD)), length })
     }
 
     /// The bytes of these ranges, at most [`MAX_READ`].

@@ -1,10 +1,12 @@
-//! Native servers of the greeting of `examples/hello`, for the benchmark to compare with.
+//! Native servers for the benchmark to compare with: the greeting of `examples/hello`, and one object.
 //!
 //! `baseline plain ADDRESS` is axum and nothing else. `baseline layered ADDRESS` has what Plugbay does
 //! around a plugin, made by hand as two axum middlewares: request id, metrics, a deadline, a bound on
-//! calls at once and a bound on the body. Neither has a store, access rules or reloading.
+//! calls at once and a bound on the body. `baseline objects ADDRESS DIRECTORY` keeps one object in a file, for the
+//! comparison with an object store. None has a store, access rules or reloading.
 
 mod layers;
+mod objects;
 
 use axum::Router;
 use axum::routing::get;
@@ -21,7 +23,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (router, address) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["plain", address] => (router, address),
         ["layered", address] => (layers::add(router), address),
-        _ => return Err("usage: baseline plain|layered ADDRESS".into()),
+        ["objects", address, directory] => (objects::router(directory.as_ref()), address),
+        _ => return Err("usage: baseline plain|layered ADDRESS, or baseline objects ADDRESS DIRECTORY".into()),
     };
     axum::serve(TcpListener::bind(address).await?, router).await?;
     Ok(())

@@ -6,11 +6,12 @@
 mod cases;
 mod idle;
 mod load;
+mod objects;
 mod report;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::build;
@@ -24,6 +25,7 @@ cargo xtask bench [OPTIONS]
 
   --rounds N            how often everything is measured (5)
   --seconds N           how long each measurement takes (3)
+  --only small|objects  leave the other half out
   --wasmtime PATH       the wasmtime 48 to compare with (the one on the path)
 ";
 
@@ -32,6 +34,8 @@ const WASMTIME: &str = "wasmtime 48.";
 
 struct Options {
     rounds: usize,
+    small: bool,
+    objects: bool,
     length: Duration,
     wasmtime: Option<PathBuf>,
 }
@@ -52,8 +56,19 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome {
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory).context(directory.display())?;
 
+    if options.small {
+        small(workspace, &directory, &options, wasmtime.as_deref())?;
+    }
+    if options.objects {
+        report::objects(&objects::measure(workspace, &directory.join("objects"), options.rounds)?);
+    }
+    Ok(())
+}
+
+/// Small requests, and what an idle host costs.
+fn small(workspace: &Workspace, directory: &Path, options: &Options, wasmtime: Option<&Path>) -> Outcome {
     let idle = idle::measure(workspace, &directory.join("idle"))?;
-    let servers = Servers::start(workspace, &directory, wasmtime.as_deref())?;
+    let servers = Servers::start(workspace, directory, wasmtime)?;
     let cases = servers.cases();
     for (_, url, connections) in &cases {
         load::load(url, *connections, Duration::from_secs(1))?;
@@ -71,7 +86,7 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome {
 }
 
 fn parse(arguments: &[String]) -> Outcome<Options> {
-    let mut options = Options { rounds: 5, length: Duration::from_secs(3), wasmtime: None };
+    let mut options = Options { rounds: 5, small: true, objects: true, length: Duration::from_secs(3), wasmtime: None };
     let mut rest = arguments.iter();
     while let Some(option) = rest.next() {
         let value = rest.next().ok_or_else(|| Failure(format!("{option} needs a value\n\n{USAGE}")))?;
@@ -80,6 +95,8 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
         match option.as_str() {
             "--rounds" => options.rounds = number()?,
             "--seconds" => options.length = Duration::from_secs(number()? as u64),
+            "--only" if value == "small" => options.objects = false,
+            "--only" if value == "objects" => options.small = false,
             "--wasmtime" => options.wasmtime = Some(value.into()),
             _ => return Err(Failure(format!("no option {option}\n\n{USAGE}"))),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cases::Case;
 use super::idle::Idle;
+use super::objects::Objects;
 
 /// What the host is held to: one case is at least so many times another.
 const BARS: [(Case, Case, f64); 6] = [
@@ -52,6 +53,27 @@ pub fn print(measured: &BTreeMap<Case, Vec<f64>>, idle: &Idle) {
     let bar = format!("< {}", mebibytes(RESIDENT));
     line("idle resident memory, one plugin", &mebibytes(resident), &bar, resident < RESIDENT);
     println!("cold: ready in {} ms, {} resident", idle.cold.as_millis(), mebibytes(idle.cold_resident));
+}
+
+/// KiB of memory that an object may cost the host: 64 MB.
+const GROWTH: u64 = 64_000_000 / 1024;
+
+/// What an object's way costs is held to this part of the native rate.
+const OBJECT_RATE: f64 = 0.7;
+
+/// Print what moving an object took.
+pub fn objects(measured: &Objects) {
+    println!("\n{:<60}{:>10}{:>11}", "1 GiB", "measured", "bar");
+    let ways =
+        [("up", &measured.plugin_up, &measured.native_up), ("down", &measured.plugin_down, &measured.native_down)];
+    for (way, ours, theirs) in ways {
+        let (Some(our), Some(their)) = (median(ours), median(theirs)) else { continue };
+        let name = format!("{way}: {our:.2} s, native {their:.2} s");
+        let rate = their / our;
+        line(&name, &format!("{rate:.2}"), &format!(">= {OBJECT_RATE}"), rate >= OBJECT_RATE);
+    }
+    let bar = format!("< {}", mebibytes(GROWTH));
+    line("growth of the host's memory", &mebibytes(measured.growth), &bar, measured.growth < GROWTH);
 }
 
 fn line(name: &str, value: &str, bar: &str, passed: bool) {
