@@ -113,7 +113,7 @@ fn storage(error: &crate::blob::StorageError) -> Error {
     Error::Storage(error.to_string())
 }
 
-impl From<crate::blob::Piece> for types::Piece {
+impl From<crate::blob::Piece> for types::PieceResult {
     fn from(piece: crate::blob::Piece) -> Self {
         Self { id: piece.id.to_string(), size: piece.size, digests: piece.digests }
     }

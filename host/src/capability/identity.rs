@@ -13,7 +13,7 @@ use crate::plugin::bindings::types;
 /// Most ids or names looked up at once.
 const MAX_ASKED: usize = 1000;
 
-impl From<&User> for types::User {
+impl From<&User> for types::UserResult {
     fn from(user: &User) -> Self {
         Self {
             id: user.id.clone(),
@@ -30,7 +30,11 @@ impl GuestState {
         self.call.scope.as_deref().ok_or(Error::Unsupported)
     }
 
-    fn find(&self, asked: &[String], find: fn(&Scope, &[String]) -> Vec<Arc<User>>) -> Result<Vec<types::User>, Error> {
+    fn find(
+        &self,
+        asked: &[String],
+        find: fn(&Scope, &[String]) -> Vec<Arc<User>>,
+    ) -> Result<Vec<types::UserResult>, Error> {
         if asked.len() > MAX_ASKED {
             return Err(Error::Throttled);
         }
@@ -59,11 +63,11 @@ impl Host for GuestState {
         Ok(Ok(found.map(|info| TokenInfo { user: (&*info.user).into(), expires: info.expires })))
     }
 
-    async fn users_by_id(&mut self, ids: Vec<String>) -> wasmtime::Result<Result<Vec<types::User>, Error>> {
+    async fn users_by_id(&mut self, ids: Vec<String>) -> wasmtime::Result<Result<Vec<types::UserResult>, Error>> {
         Ok(self.find(&ids, |scope, ids| scope.provider.users_by_id(ids)))
     }
 
-    async fn users_by_name(&mut self, names: Vec<String>) -> wasmtime::Result<Result<Vec<types::User>, Error>> {
+    async fn users_by_name(&mut self, names: Vec<String>) -> wasmtime::Result<Result<Vec<types::UserResult>, Error>> {
         Ok(self.find(&names, |scope, names| scope.provider.users_by_name(names)))
     }
 }

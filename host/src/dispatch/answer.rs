@@ -10,21 +10,16 @@ use crate::routing::{HostError, conditional, head};
 
 impl Exchange {
     /// The whole answer.
-    pub(super) async fn whole(
-        &self,
-        head: Head,
-        segments: Vec<Segment>,
-        asked: &HeaderMap,
-    ) -> Result<Response<AnswerBody>, HostError> {
+    pub(super) async fn whole(&self, head: Head, segments: Vec<Segment>) -> Result<Response<AnswerBody>, HostError> {
         let located = self.locate(segments).await?;
         let total = located.length();
-        let method = if self.automatic_head { "GET" } else { self.request.method.as_str() };
+        let method = if self.automatic_head { "GET" } else { self.asked.method() };
         let checked = head::check(method, head.status, head.headers, head::Body::Whole(total));
         let checked = checked.map_err(|error| self.broken(&error.to_string()))?;
         let (mut status, mut headers) = (checked.status, checked.headers);
         let mut range = None;
         if head.delivery == Delivery::Conditional {
-            let delivery = conditional::evaluate(method, status, asked, &headers, total);
+            let delivery = conditional::evaluate(method, status, self.asked.headers(), &headers, total);
             if let conditional::Delivery::Partial { offset, length, .. } = delivery {
                 range = Some((offset, length));
             }
@@ -43,7 +38,7 @@ impl Exchange {
         headers: HeaderMap,
         located: Located,
     ) -> Result<Response<AnswerBody>, HostError> {
-        let head_only = self.request.method == "HEAD";
+        let head_only = self.asked.method() == "HEAD";
         let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let length = located.length();
         let body = match located.whole() {
@@ -67,13 +62,13 @@ impl Exchange {
 
     /// An answer whose end is not known yet.
     pub(super) fn open(self, head: Head, step: Step, first: Located) -> Result<Response<AnswerBody>, HostError> {
-        let checked = head::check(&self.request.method, head.status, head.headers, head::Body::Open(first.length()));
+        let checked = head::check(self.asked.method(), head.status, head.headers, head::Body::Open(first.length()));
         let checked = checked.map_err(|error| self.broken(&error.to_string()))?;
         let mut answer = Response::new(AnswerBody::empty());
         *answer.status_mut() = checked.status;
         *answer.headers_mut() = checked.headers;
         self.dress(&mut answer);
-        if self.request.method != "HEAD" {
+        if self.asked.method() != "HEAD" {
             let chunks = self.stream(step, first);
             let chunks = match checked.content_length {
                 Some(stated) => counted(chunks, stated),
@@ -100,7 +95,7 @@ impl Exchange {
     }
 
     fn dress(&self, answer: &mut Response<AnswerBody>) {
-        if let Some(served) = self.version.surfaces.all.get(self.surface) {
+        if let Some(served) = self.version.surfaces.all.get(self.asked.surface) {
             served.table.add_headers(answer.headers_mut());
         }
     }

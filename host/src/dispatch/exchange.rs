@@ -11,16 +11,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::{TryStreamExt, stream};
-use http::{HeaderMap, Response};
+use http::{Request, Response};
 use http_body_util::BodyDataStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::body::{AnswerBody, Chunks, Located};
+use super::event::{Event, NotReceived};
+use super::request::{Asked, View};
 use super::{refusal, request};
-use crate::blob::{Algorithm, Plan, StageError};
+use crate::blob::{Algorithm, Plan, Received, StageError};
 use crate::listener::RequestBody;
-use crate::plugin::bindings::types::{self, Event, Head, Park, ReceiveError, ReceivePlan, Segment};
+use crate::plugin::bindings::types::{self, Head, Park, ReceivePlan, Segment};
 use crate::plugin::{Call, CallError, Version, Work};
 use crate::routing::HostError;
 
@@ -32,9 +34,8 @@ const MAX_WATCHES: usize = crate::capability::kv::MAX_ITEMS;
 /// A request under way.
 pub struct Exchange {
     pub version: Arc<Version>,
-    pub surface: usize,
     pub call: Arc<Call>,
-    pub request: types::Request,
+    pub asked: Asked,
     /// The body of a staged route, until it is received.
     pub staged: Option<RequestBody>,
     pub automatic_head: bool,
@@ -49,8 +50,8 @@ pub enum Ended {
     Answered(Box<Response<AnswerBody>>),
     /// With an error of the host.
     Refused(Box<HostError>),
-    /// The plugin was replaced before anything was sent; with the body that was not received yet.
-    Afresh(Option<RequestBody>),
+    /// The plugin was replaced before anything was sent; with the request, and the body that was not received yet.
+    Afresh(Request<()>, Option<RequestBody>),
 }
 
 /// What is to be done next, once an answer was begun.
@@ -78,9 +79,9 @@ impl From<HostError> for Ended {
 
 impl Exchange {
     /// Take the request through its steps until its answer is made or begun.
-    pub async fn run(mut self, asked: &HeaderMap) -> Ended {
-        match self.first_head(asked).await {
-            Ok(Begun::Whole(head, segments)) => match self.whole(head, segments, asked).await {
+    pub async fn run(mut self) -> Ended {
+        match self.first_head().await {
+            Ok(Begun::Whole(head, segments)) => match self.whole(head, segments).await {
                 Ok(answer) => Ended::Answered(Box::new(answer)),
                 Err(error) => error.into(),
             },
@@ -88,7 +89,7 @@ impl Exchange {
                 Ok(answer) => Ended::Answered(Box::new(answer)),
                 Err(error) => error.into(),
             },
-            Ok(Begun::Afresh) => Ended::Afresh(self.staged),
+            Ok(Begun::Afresh) => Ended::Afresh(self.asked.head, self.staged),
             Err(error) => error.into(),
         }
     }
@@ -99,8 +100,8 @@ impl Exchange {
     }
 
     /// Steps until the first that sends something.
-    async fn first_head(&mut self, asked: &HeaderMap) -> Result<Begun, HostError> {
-        let mut step = self.version.step(&self.call, Work::Handle(&self.request)).await;
+    async fn first_head(&mut self) -> Result<Begun, HostError> {
+        let mut step = self.handle().await;
         loop {
             let (continuation, event) = match step.map_err(|error| refusal::of_call(&error))? {
                 types::Step::Done(answer) => return Ok(Begun::Whole(answer.head, answer.body)),
@@ -122,15 +123,24 @@ impl Exchange {
                 },
                 types::Step::Receive(receive) => {
                     let continuation = self.resumable(receive.continuation)?;
-                    (continuation, Event::Received(self.receive(receive.plan, asked).await?))
+                    (continuation, Event::Received(self.receive(receive.plan).await?))
                 }
             };
-            step = if self.version.resumes() {
-                self.version.resume(&self.call, &self.request, &continuation, &event).await
-            } else {
-                self.version.step(&self.call, Work::Handle(&self.request)).await
+            step = match self.version.resumes() {
+                true => self.resume(&continuation, &event).await,
+                false => self.handle().await,
             };
         }
+    }
+
+    async fn handle(&self) -> Result<types::Step, CallError> {
+        let view = View::new(&self.asked, &self.call);
+        self.version.step(&self.call, Work::Handle(view.request())).await
+    }
+
+    async fn resume(&self, continuation: &[u8], event: &Event) -> Result<types::Step, CallError> {
+        let view = View::new(&self.asked, &self.call);
+        event.resume(&self.version, &self.call, view.request(), continuation).await
     }
 
     fn resumable(&self, continuation: Vec<u8>) -> Result<Vec<u8>, HostError> {
@@ -176,11 +186,7 @@ impl Exchange {
     }
 
     /// Read the body into pieces.
-    async fn receive(
-        &mut self,
-        plan: ReceivePlan,
-        asked: &HeaderMap,
-    ) -> Result<Result<types::Received, ReceiveError>, HostError> {
+    async fn receive(&mut self, plan: ReceivePlan) -> Result<Result<Received, NotReceived>, HostError> {
         let plugin = self.version.plugin.clone();
         let Some(body) = self.staged.take() else {
             return Err(self.broken("`receive` on a route whose body is not staged, or a second time"));
@@ -192,11 +198,14 @@ impl Exchange {
             body_digests: plan.body_digests.into_iter().map(Algorithm::from).collect(),
             trim: plan.trim,
         };
-        let stated =
-            asked.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let stated = self
+            .asked
+            .headers()
+            .get(http::header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if stated.is_some_and(|stated| stated > plan.limit) {
             plugin.metrics.refused("body-size");
-            return Ok(Err(ReceiveError::TooLarge));
+            return Ok(Err(NotReceived::TooLarge));
         }
         let _permit = request::transfer(&plugin)?;
         let staging = self.call.staging(&plugin);
@@ -206,23 +215,19 @@ impl Exchange {
             () = self.version.cancelled.cancelled() => return Err(refusal::of_call(&CallError::Gone)),
         };
         Ok(match received {
-            Ok(received) => Ok(types::Received {
-                pieces: received.pieces.into_iter().map(Into::into).collect(),
-                size: received.size,
-                digests: received.digests,
-            }),
+            Ok(received) => Ok(received),
             Err(StageError::TooLarge { .. } | StageError::QuotaExceeded) => {
                 plugin.metrics.refused("body-size");
-                Err(ReceiveError::TooLarge)
+                Err(NotReceived::TooLarge)
             }
             Err(StageError::CutOff(error)) => {
                 tracing::debug!(plugin = %plugin.name, request = %self.call.id, %error, "a body was cut off");
-                Err(ReceiveError::CutOff)
+                Err(NotReceived::CutOff)
             }
             Err(StageError::InvalidPlan(why)) => return Err(self.broken(why)),
             Err(StageError::Storage(error)) => {
                 tracing::error!(plugin = %plugin.name, error = &error as &dyn std::error::Error, "a body could not be kept");
-                Err(ReceiveError::Storage(error.to_string()))
+                Err(NotReceived::Storage(error.to_string()))
             }
         })
     }
@@ -256,7 +261,7 @@ impl Exchange {
             },
         };
         let continuation = self.resumable(continuation).map_err(words)?;
-        let step = self.version.resume(&self.call, &self.request, &continuation, &event).await;
+        let step = self.resume(&continuation, &event).await;
         let (segments, next) = match step.map_err(|error| error.to_string())? {
             types::Step::Done(answer) => (answer.body, Step::End),
             types::Step::More(more) => (more.body, Step::Resume(more.continuation)),

@@ -10,6 +10,7 @@
 
 mod answer;
 mod body;
+mod event;
 mod exchange;
 mod refusal;
 mod request;
@@ -27,6 +28,7 @@ use crate::plugin::{Call, Registry, Target, Version};
 use crate::routing::path::is_asterisk;
 use crate::routing::{HostError, Outcome};
 use exchange::{Ended, Exchange};
+use request::Asked;
 use request_id::RequestIds;
 
 pub use body::AnswerBody;
@@ -64,13 +66,13 @@ impl Dispatcher {
 
     async fn answer(
         &self,
-        connection: &Connection,
+        connection: &Arc<Connection>,
         request: Request<RequestBody>,
         id: &Arc<str>,
         start: Instant,
     ) -> Response<AnswerBody> {
         let (parts, body) = request.into_parts();
-        let (head, mut body) = (Request::from_parts(parts, ()), Some(body));
+        let (mut head, mut body) = (Request::from_parts(parts, ()), Some(body));
         if is_asterisk(head.method().as_str(), head.uri().path()) {
             let mut answer = Response::new(AnswerBody::empty());
             *answer.status_mut() = StatusCode::NO_CONTENT;
@@ -125,18 +127,26 @@ impl Dispatcher {
             };
             let local = crate::auth::is_local(head.headers(), connection.is_loopback);
             let call = Call::request(id.clone(), operation.name.clone(), identity, scope, local);
-            let request = request::describe(connection, &head, &routed, &call, taken.buffered);
+            let asked = Asked {
+                connection: connection.clone(),
+                head,
+                surface,
+                route: routed.route,
+                params: routed.params,
+                path_start: routed.path_start,
+                public_url: routed.target.public_url,
+                body: taken.buffered,
+            };
             let exchange = Exchange {
                 version: version.clone(),
-                surface,
                 call,
-                request,
+                asked,
                 staged: taken.staged,
                 automatic_head: routed.automatic_head,
                 tracked,
                 _permit: taken.permit,
             };
-            match exchange.run(head.headers()).await {
+            match exchange.run().await {
                 Ended::Answered(answer) => {
                     operation.metrics.answered(answer.status().as_u16(), start.elapsed().as_secs_f64());
                     return *answer;
@@ -146,7 +156,7 @@ impl Dispatcher {
                     return refused(&error, place, id);
                 }
                 // The plugin was replaced while the request was parked: afresh, with the new version.
-                Ended::Afresh(staged) => body = staged,
+                Ended::Afresh(asked, staged) => (head, body) = (asked, staged),
             }
         }
     }

@@ -1,12 +1,14 @@
 //! The request as the plugin sees it, with its body taken as the route wants it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, Request, header};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Routed, refusal};
+use super::refusal;
 use crate::auth::Identity;
 use crate::listener::{BodyError, Connection, RequestBody, Scheme, authority};
 use crate::plugin::bindings::types;
@@ -74,46 +76,96 @@ fn refuse_size(plugin: &Plugin, limit: u64) -> HostError {
     refusal::too_large(limit)
 }
 
-/// The contract's record of a request.
-pub fn describe(
-    connection: &Connection,
-    head: &Request<()>,
-    routed: &Routed,
-    call: &Call,
-    body: Option<Bytes>,
-) -> types::Request {
-    let uri = head.uri();
-    let path = uri.path().get(routed.path_start..).filter(|path| !path.is_empty()).unwrap_or("/");
-    types::Request {
-        surface: u32::try_from(routed.target.surface).unwrap_or(u32::MAX),
-        route: u32::try_from(routed.route).unwrap_or(u32::MAX),
-        method: head.method().as_str().to_owned(),
-        params: routed.params.clone(),
-        path: path.to_owned(),
-        query: uri.query().map(str::to_owned),
-        scheme: match connection.scheme {
-            Scheme::Http => types::Scheme::Http,
-            Scheme::Https => types::Scheme::Https,
-        },
-        authority: authority(head).to_owned(),
-        prefix: uri.path().get(..routed.path_start).unwrap_or_default().to_owned(),
-        public_url: routed.target.public_url.as_deref().map(str::to_owned),
-        headers: head
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-            .collect(),
-        caller: match &call.caller {
-            Identity::Anonymous => types::Caller::Anonymous,
-            Identity::Rejected(why) => types::Caller::Rejected(why.as_str().to_owned()),
-            Identity::User(user) => types::Caller::User((&**user).into()),
-        },
-        peer: types::Peer {
-            address: connection.peer_address.to_string(),
-            certificate: connection.peer_certificate.as_deref().map(<[u8]>::to_vec),
-        },
-        id: call.id.to_string(),
-        body: body.map(Vec::from),
-        extra: Vec::new(),
+/// A request that a route was found for.
+pub struct Asked {
+    pub connection: Arc<Connection>,
+    pub head: Request<()>,
+    pub surface: usize,
+    pub route: usize,
+    /// Of the path template.
+    pub params: Vec<String>,
+    /// Where the path below the mount begins.
+    pub path_start: usize,
+    pub public_url: Option<Arc<str>>,
+    pub body: Option<Bytes>,
+}
+
+impl Asked {
+    pub fn headers(&self) -> &HeaderMap {
+        self.head.headers()
+    }
+
+    pub fn method(&self) -> &str {
+        self.head.method().as_str()
+    }
+}
+
+/// A request as it is lent to a guest: no text of it is copied before it is copied into the guest.
+pub struct View<'a> {
+    asked: &'a Asked,
+    call: &'a Call,
+    headers: Vec<(&'a str, &'a [u8])>,
+    params: Vec<&'a str>,
+    roles: Vec<&'a str>,
+    extra: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> View<'a> {
+    pub fn new(asked: &'a Asked, call: &'a Call) -> Self {
+        let user = match &call.caller {
+            Identity::User(user) => Some(user),
+            Identity::Anonymous | Identity::Rejected(_) => None,
+        };
+        let roles = user.into_iter().flat_map(|user| &user.roles);
+        let extra = user.into_iter().flat_map(|user| &user.extra);
+        Self {
+            headers: asked.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
+            params: asked.params.iter().map(String::as_str).collect(),
+            roles: roles.map(String::as_str).collect(),
+            extra: extra.map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+            asked,
+            call,
+        }
+    }
+
+    /// The contract's record of it.
+    pub fn request(&self) -> types::Request<'_> {
+        let Asked { connection, head, surface, route, path_start, public_url, body, .. } = self.asked;
+        let uri = head.uri();
+        let path = uri.path().get(*path_start..).filter(|path| !path.is_empty()).unwrap_or("/");
+        types::Request {
+            surface: u32::try_from(*surface).unwrap_or(u32::MAX),
+            route: u32::try_from(*route).unwrap_or(u32::MAX),
+            method: head.method().as_str(),
+            params: &self.params,
+            path,
+            query: uri.query(),
+            scheme: match connection.scheme {
+                Scheme::Http => types::Scheme::Http,
+                Scheme::Https => types::Scheme::Https,
+            },
+            authority: authority(head),
+            prefix: uri.path().get(..*path_start).unwrap_or_default(),
+            public_url: public_url.as_deref(),
+            headers: &self.headers,
+            caller: match &self.call.caller {
+                Identity::Anonymous => types::Caller::Anonymous,
+                Identity::Rejected(why) => types::Caller::Rejected(why.as_str()),
+                Identity::User(user) => types::Caller::User(types::UserParam {
+                    id: &user.id,
+                    name: &user.name,
+                    project: user.project.as_deref(),
+                    roles: &self.roles,
+                    extra: &self.extra,
+                }),
+            },
+            peer: types::Peer {
+                address: &connection.peer_address,
+                certificate: connection.peer_certificate.as_deref(),
+            },
+            id: &self.call.id,
+            body: body.as_deref(),
+            extra: &[],
+        }
     }
 }

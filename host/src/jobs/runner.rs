@@ -83,8 +83,7 @@ impl Runner {
         for (name, (every, next)) in &mut self.periodic {
             if *next <= now {
                 *next = now + *every;
-                let job = unstored(name, Trigger::Periodic, 1);
-                self.running.spawn(once(self.plugin.clone(), version.clone(), job));
+                self.running.spawn(once(self.plugin.clone(), version.clone(), name.clone()));
             }
         }
         while let Ok(place) = self.places.clone().try_acquire_owned() {
@@ -107,14 +106,14 @@ impl Runner {
     }
 }
 
-fn unstored(name: &str, trigger: Trigger, attempt: u32) -> Job {
-    Job { id: name.to_owned(), name: name.to_owned(), attempt, trigger, payload: Vec::new() }
+fn unstored<'a>(name: &'a str, trigger: Trigger<'static>, attempt: u32) -> Job<'a> {
+    Job { id: name, name, attempt, trigger, payload: &[] }
 }
 
 /// One run. The pieces made in it end with it.
-async fn attempt(plugin: &Plugin, version: &Version, job: &Job) -> Result<Outcome, CallError> {
+async fn attempt(plugin: &Plugin, version: &Version, job: Job<'_>) -> Result<Outcome, CallError> {
     let _tracked = version.track();
-    let call = Call::job(&job.id, &job.name);
+    let call = Call::job(job.id, job.name);
     let result = version.run_job(&call, job).await;
     plugin.metrics.job(match &result {
         Ok(Outcome::Done) => "done",
@@ -126,17 +125,17 @@ async fn attempt(plugin: &Plugin, version: &Version, job: &Job) -> Result<Outcom
     result
 }
 
-async fn once(plugin: Arc<Plugin>, version: Arc<Version>, job: Job) {
-    match attempt(&plugin, &version, &job).await {
-        Ok(Outcome::Failed(why)) => tracing::warn!(plugin = %plugin.name, job = job.name, why, "a periodic job failed"),
+async fn once(plugin: Arc<Plugin>, version: Arc<Version>, name: String) {
+    match attempt(&plugin, &version, unstored(&name, Trigger::Periodic, 1)).await {
+        Ok(Outcome::Failed(why)) => tracing::warn!(plugin = %plugin.name, job = name, why, "a periodic job failed"),
         Ok(_) => {}
-        Err(error) => tracing::warn!(plugin = %plugin.name, job = job.name, %error, "a periodic job failed"),
+        Err(error) => tracing::warn!(plugin = %plugin.name, job = name, %error, "a periodic job failed"),
     }
 }
 
 async fn start(plugin: Arc<Plugin>, version: Arc<Version>) {
     for number in 1..=plugin.config.limits.job_attempts {
-        let why = match attempt(&plugin, &version, &unstored("start", Trigger::Start, number)).await {
+        let why = match attempt(&plugin, &version, unstored("start", Trigger::Start, number)).await {
             Ok(Outcome::Failed(why)) => why,
             Ok(_) | Err(CallError::Gone) => return,
             Err(error) => error.to_string(),
@@ -178,16 +177,17 @@ async fn run_stored(plugin: &Plugin, version: &Version, id: &str, place: OwnedSe
     let Some((seen, record)) = queue.record(id).await.map_err(|error| words(&error))? else {
         return Ok(Next::Never);
     };
+    let payload = record.payload_bytes();
     let job = Job {
-        id: id.to_owned(),
-        name: record.name.clone(),
+        id,
+        name: &record.name,
         attempt: record.attempts.saturating_add(1),
         trigger: Trigger::Enqueued,
-        payload: record.payload_bytes(),
+        payload: &payload,
     };
     let now = now_ms();
     let in_ms = |ms: u128| now_ms().saturating_add(i64::try_from(ms).unwrap_or(i64::MAX));
-    let why = match attempt(plugin, version, &job).await {
+    let why = match attempt(plugin, version, job).await {
         Ok(Outcome::Done) => {
             queue.remove(id).await.map_err(|error| words(&error))?;
             return Ok(Next::Never);

@@ -1,7 +1,8 @@
 //! Rust types generated from `wit/`: what crosses the border between host and plugin.
 //!
 //! Owns nothing but the choice of how functions are bound: imports are async on the host, so that a
-//! guest which waits holds no thread, and may trap; exports are called asynchronously. Exports are
+//! guest which waits holds no thread, and may trap; exports are called asynchronously, and what they are
+//! given is lent to them, not copied first (`…Param` where a type goes both ways). Exports are
 //! bound an interface at a time, because a plugin exports only those that it implements.
 
 wasmtime::component::bindgen!({
@@ -21,6 +22,7 @@ wasmtime::component::bindgen!({
         default: async | trappable,
     },
     exports: { default: async },
+    ownership: Borrowing { duplicate_if_necessary: true },
 });
 
 pub use self::exports::plugbay::plugin::{handler, job_runner, resumption};

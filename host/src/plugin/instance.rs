@@ -78,11 +78,11 @@ pub enum Work<'a> {
     /// `describe`
     Describe,
     /// `handle`
-    Handle(&'a handler::Request),
+    Handle(handler::Request<'a>),
     /// `resume`
-    Resume(&'a handler::Request, &'a [u8], &'a resumption::Event),
+    Resume(handler::Request<'a>, &'a [u8], resumption::Event<'a>),
     /// `run-job`
-    Job(&'a job_runner::Job),
+    Job(job_runner::Job<'a>),
 }
 
 /// What the guest returned, in the terms of [`Work`].

@@ -386,14 +386,8 @@ async fn run_upgrade(version: &Arc<Version>, from: u32) -> Result<(), String> {
         return Ok(());
     }
     let call = Call::job("upgrade", "upgrade");
-    let job = Job {
-        id: "upgrade".into(),
-        name: "upgrade".into(),
-        attempt: 1,
-        trigger: Trigger::Upgrade(from),
-        payload: Vec::new(),
-    };
-    match version.run_job(&call, &job).await {
+    let job = Job { id: "upgrade", name: "upgrade", attempt: 1, trigger: Trigger::Upgrade(from), payload: &[] };
+    match version.run_job(&call, job).await {
         Ok(Outcome::Done) => Ok(()),
         Ok(Outcome::Failed(why)) => Err(why),
         Ok(Outcome::RetryIn(_) | Outcome::Park(_)) => Err("an upgrade has to end in `done` or `failed`".into()),

@@ -144,7 +144,7 @@ impl Version {
     }
 
     /// `run-job`.
-    pub async fn run_job(&self, call: &Arc<Call>, job: &job_runner::Job) -> Result<job_runner::Outcome, CallError> {
+    pub async fn run_job(&self, call: &Arc<Call>, job: job_runner::Job<'_>) -> Result<job_runner::Outcome, CallError> {
         let deadline = self.plugin.config.limits.job_deadline.get();
         match self.call(call, deadline, Work::Job(job)).await? {
             Returned::Outcome(outcome) => Ok(outcome),
@@ -156,9 +156,9 @@ impl Version {
     pub async fn resume(
         &self,
         call: &Arc<Call>,
-        request: &types::Request,
+        request: types::Request<'_>,
         continuation: &[u8],
-        event: &resumption::Event,
+        event: resumption::Event<'_>,
     ) -> Result<types::Step, CallError> {
         self.step(call, Work::Resume(request, continuation, event)).await
     }
