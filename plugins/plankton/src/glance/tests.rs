@@ -1,0 +1,1 @@
+//! Glance's rules over headers and queries made here.
