@@ -179,6 +179,44 @@ mod tests {
     }
 
     #[test]
+    fn iso_dates_in_many_forms() {
+        let at = |text| parse_iso(text).map(|moment| moment.0);
+        for text in [
+            "2013-03-01T12:30:00",
+            "2013-03-01 12:30:00Z",
+            "2013-03-01T12:30",
+            "2013-03-01T14:30:00+02:00",
+            "2013-03-01T14:30:00 02:00",
+            "2013-03-01T11:00:00.000-0130",
+            "2013-03-01T13:30:00.0000001+01",
+        ] {
+            assert_eq!(at(text), Some(1_362_141_000_000_000), "{text}");
+        }
+        assert_eq!(at("2013-03-01T12:30:00.5"), Some(1_362_141_000_500_000));
+        assert_eq!(at("2000-02-29"), Some(11_016 * 86_400_000_000));
+        assert_eq!(at("1969-12-31T23:00:00Z"), Some(0));
+        assert_eq!(at("0000-01-01"), Some(0));
+        for bad in [
+            "",
+            "soon",
+            "2013-02-29",
+            "2013-13-01",
+            "2013-00-01",
+            "2013-03-00",
+            "2013-03-01T24:00",
+            "2013-03-01T12:60",
+            "2013-03-01T12:30:00.",
+            "2013-03-01T12:30:00X",
+            "2013-03-01T12",
+            "2013-03-01T12:30:00+2",
+            "2013-03-01T12:30:00+25:00",
+            "+013-03-01",
+        ] {
+            assert_eq!(at(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn days_around_leap_days_and_centuries() {
         for (days, expected) in [
             (0, (1970, 1, 1)),
@@ -209,8 +247,23 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_a_date_or_not(text in any::<String>()) {
-            let _ = parse_http(&text);
+        fn an_iso_date_reads_back(micros in 0u64..LAST * 1_000_000) {
+            let moment = Moment(micros);
+            prop_assert_eq!(parse_iso(&moment.plain_iso()), Some(moment));
+            prop_assert_eq!(parse_iso(&moment.iso()), Some(moment));
+            prop_assert_eq!(parse_iso(&moment.sql()), Some(Moment(moment.seconds() * 1_000_000)));
+        }
+
+        #[test]
+        fn an_offset_shifts_by_itself(micros in 100_000_000_000u64..LAST * 1_000_000, hours in 0u64..24, minutes in 0u64..60) {
+            let moment = Moment(micros);
+            let shifted = parse_iso(&format!("{}+{hours:02}:{minutes:02}", moment.plain_iso()));
+            prop_assert_eq!(shifted, Some(Moment(micros - (hours * 60 + minutes) * 60_000_000)));
+        }
+
+        #[test]
+        fn any_text_is_a_date_or_not(text in any::<String>(), like in "[0-9T: Z+.-]{0,30}") {
+            let _ = (parse_http(&text), parse_iso(&text), parse_iso(&like));
         }
 
         #[test]
