@@ -8,7 +8,7 @@
 use super::{
     blocks::Upload,
     containers::{self, PolicyChange},
-    db::{self, Kept},
+    db::{self, Batch, Kept},
     images,
     objects::{self, Draft},
     places::{self, Place},
@@ -85,11 +85,8 @@ pub fn new_id(given: &Given) -> Result<String, Fault> {
         return Err(Fault::bad_request(format!("Invalid image id '{id}': it has to be a uuid")));
     }
     let id = id.to_ascii_lowercase();
-    match images::find(&id) {
-        Ok(_) => Err(conflict(format!("An image with identifier {id} already exists"))),
-        Err(fault) if fault.status() == 404 => Ok(id),
-        Err(fault) => Err(fault),
-    }
+    objects::claim(&id, &mut Batch::default())?;
+    Ok(id)
 }
 
 /// What a creation makes of its headers. With data the formats have to be there.

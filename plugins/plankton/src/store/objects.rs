@@ -221,8 +221,8 @@ pub fn write_as(
     })
 }
 
-/// Refuse a uuid that an object has; else have the batch fail should it get one meanwhile.
-fn claim(uuid: &str, batch: &mut Batch) -> Result<(), Fault> {
+/// Have a batch fail if an object has this uuid by then; 409 if one has it now.
+pub fn claim(uuid: &str, batch: &mut Batch) -> Result<(), Fault> {
     let key = keys::uuid(uuid);
     let lead = db::get(&key)?;
     batch.unchanged(&key, lead.as_ref().map(|kept| kept.version));

@@ -64,10 +64,12 @@ const fn data(method: &'static str, path: &'static str, operation: &'static str)
     Route::new(method, path, operation).plugin_decides().staged()
 }
 
-const TABLE: [(Op, Route); 18] = [
+const TABLE: [(Op, Route); 20] = [
     (Op::List, route("GET", "/{version}/images", "image-list")),
+    (Op::List, route("GET", "/{version}/images/", "image-list")),
     (Op::Detail, route("GET", "/{version}/images/detail", "image-detail")),
     (Op::Create, data("POST", "/{version}/images", "image-create")),
+    (Op::Create, data("POST", "/{version}/images/", "image-create")),
     (Op::Show, route("HEAD", "/{version}/images/{id}", "image-show")),
     (Op::Data, route("GET", "/{version}/images/{id}", "image-data")),
     (Op::Update, data("PUT", "/{version}/images/{id}", "image-update")),
@@ -96,7 +98,6 @@ pub fn surface() -> Surface {
     let mut surface = Surface::new("glance")
         .errors(HTML, HOST_ERROR)
         .without_auto_head()
-        .optional_trailing_slash()
         .double_slash_root()
         .resumable_table(&TABLE, handle, resume);
     for (name, value) in ALWAYS {
@@ -194,7 +195,7 @@ fn step(op: Op, request: &Request, params: Params<'_>) -> Result<Step, Fault> {
         return Ok(wrong_method(request, &["GET"]).into_step());
     }
     if matches!(op, Op::Nowhere) {
-        let methods = methods_of(&TABLE, request.path.strip_suffix('/').unwrap_or(&request.path));
+        let methods = methods_of(&TABLE, &request.path);
         if methods.is_empty() || methods.contains(&request.method.as_str()) {
             return Err(not_found());
         }
