@@ -111,13 +111,10 @@ fn handle(op: Op, request: &Request, params: Params<'_>) -> Step {
 }
 
 fn resume(op: Op, request: &Request, params: Params<'_>, continuation: Continuation, event: Event) -> Step {
-    let call = match Call::new(request) {
-        Ok(call) => call,
-        Err(fault) => return refused(request, &fault).into_step(),
-    };
-    match continuation {
-        Continuation::Body => finish(request, taken(op, &call, params, event)).into_step(),
-        Continuation::List(cursor) => list(op, &call, params, Some(cursor)).unwrap_or_else(|fault| {
+    let call = Call::of(request, continuation.user);
+    match continuation.list {
+        None => finish(request, taken(op, &call, params, event)).into_step(),
+        cursor => list(op, &call, params, cursor).unwrap_or_else(|fault| {
             plugbay_sdk::error!("the list {} ends early: {fault}", request.path);
             Answer::new(200).into_step()
         }),
@@ -333,7 +330,7 @@ fn receive(op: Op, call: &Call<'_>, params: Params<'_>) -> Result<Step, Fault> {
         .piece_digests([DigestAlgorithm::Sha256])
         .body_digests([DigestAlgorithm::Md5])
         .trim(0);
-    receive.then(&Continuation::Body).map_err(|problem| {
+    receive.then(&Continuation { user: call.user.clone(), list: None }).map_err(|problem| {
         plugbay_sdk::error!("the data cannot be asked for: {problem}");
         Fault::new(Kind::Internal, "The data could not be taken")
     })

@@ -9,7 +9,7 @@ use super::{
     no_endpoint, nowhere, unknown_path, wrong_method,
 };
 use crate::{
-    faults::Fault,
+    faults::{Fault, Kind},
     image::{
         Image,
         fields::{self, Given},
@@ -89,16 +89,19 @@ fn handle(op: Op, request: &Request, params: Params<'_>) -> Step {
     } else {
         answer(op, request, params).map(|answer| finish(request, Ok(answer)).into_step())
     };
-    step.unwrap_or_else(|fault| finish(request, Err(fault)).into_step())
+    step.map_err(over_limit).unwrap_or_else(|fault| finish(request, Err(fault)).into_step())
+}
+
+/// The registry has its own name for a quota that is used up.
+fn over_limit(fault: Fault) -> Fault {
+    let kind = if fault.kind == Kind::EntityTooLarge { Kind::OverLimit } else { fault.kind };
+    Fault { kind, ..fault }
 }
 
 /// The client has taken what there was of a list so far.
 fn resume(op: Op, request: &Request, params: Params<'_>, continuation: Continuation) -> Step {
-    let step = match continuation {
-        Continuation::List(cursor) => Call::new(request).and_then(|call| list(op, &call, params, Some(cursor))),
-        Continuation::Body => Err(unknown_path()),
-    };
-    step.unwrap_or_else(|fault| {
+    let call = Call::of(request, continuation.user);
+    list(op, &call, params, continuation.list).unwrap_or_else(|fault| {
         plugbay_sdk::error!("the list {} ends early: {fault}", request.path);
         Answer::new(200).into_step()
     })

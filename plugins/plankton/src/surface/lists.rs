@@ -45,13 +45,14 @@ pub(super) struct Listing<'a> {
     pub row: &'a dyn Fn(&Image<'_>) -> Result<Vec<u8>, serde_json::Error>,
 }
 
-/// Where a request of an image API goes on.
+/// Where a request of an image API goes on. The user travels along, so that a token in the query is looked
+/// up once.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Continuation {
-    /// With the body that was taken.
-    Body,
-    /// With the rest of a list.
-    List(Cursor),
+pub(super) struct Continuation {
+    /// Who is calling.
+    pub user: String,
+    /// The rest of a list; none: a body was taken.
+    pub list: Option<Cursor>,
 }
 
 /// Where a list goes on.
@@ -131,7 +132,7 @@ pub(super) fn begin(
     let answer = dress(bare(200, Vec::new()).header("content-type", JSON));
     Ok(match rest {
         None => Step::Done(answer.segment(Segment::Bytes(body))),
-        Some(cursor) => more(More::new().head(answer.head).bytes(body), cursor),
+        Some(cursor) => more(More::new().head(answer.head).bytes(body), user, cursor),
     })
 }
 
@@ -146,7 +147,7 @@ pub(super) fn go_on(
     let mut body = Vec::new();
     match fill(listing, user, cursor, walk, &mut body) {
         Ok(None) => Step::Done(Answer::new(200).segment(Segment::Bytes(body))),
-        Ok(Some(cursor)) => more(More::new().bytes(body), cursor),
+        Ok(Some(cursor)) => more(More::new().bytes(body), user, cursor),
         Err(fault) => {
             plugbay_sdk::error!("the list {} ends early: {fault}", request.path);
             Step::Done(Answer::new(200))
@@ -154,8 +155,9 @@ pub(super) fn go_on(
     }
 }
 
-fn more(more: More, cursor: Cursor) -> Step {
-    more.then(&Continuation::List(cursor)).unwrap_or_else(|problem| {
+fn more(more: More, user: &str, cursor: Cursor) -> Step {
+    let continuation = Continuation { user: user.to_owned(), list: Some(cursor) };
+    more.then(&continuation).unwrap_or_else(|problem| {
         plugbay_sdk::error!("a list ends early: {problem}");
         Step::Done(Answer::new(500))
     })

@@ -105,12 +105,17 @@ impl<'a> Call<'a> {
     /// Read a request. Without a token, or with a bad one, it is a 401.
     pub fn new(request: &'a Request) -> Result<Call<'a>, Fault> {
         let query = Query::parse(request.query.as_deref());
-        Ok(Call {
-            user: user(request, &query)?,
+        Ok(Call::of(request, user(request, &query)?))
+    }
+
+    /// Read a request whose user is known.
+    pub fn of(request: &'a Request, user: String) -> Call<'a> {
+        Call {
+            user,
             headers: Headers::fold(request.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()))),
-            query,
+            query: Query::parse(request.query.as_deref()),
             request,
-        })
+        }
     }
 
     /// Whether JSON is asked for.

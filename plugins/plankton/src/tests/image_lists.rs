@@ -148,3 +148,18 @@ fn a_long_list_is_sent_in_steps_and_is_whole() {
     let shared: Value = service.glance(ANN, "GET", &format!("/shared-images/{ANN}")).send().expect(200).json();
     assert_eq!(shared["shared_images"].as_array().unwrap().len(), 800);
 }
+
+#[test]
+fn a_token_in_the_query_is_good_for_a_long_list() {
+    let service = seeded(2_400);
+    let user = plugbay_sdk::User {
+        id: ANN.to_owned(),
+        name: "ann".to_owned(),
+        project: None,
+        roles: Vec::new(),
+        extra: Vec::new(),
+    };
+    service.app.host().add_token("secret", user);
+    let answer = service.app.get("/images?X-Auth-Token=secret").surface("images").send().expect(200);
+    assert_eq!(answer.json::<Vec<Value>>().len(), 1_601 + 800);
+}
