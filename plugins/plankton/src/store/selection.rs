@@ -11,8 +11,8 @@ const HELD: usize = 20 * 1024 * 1024;
 /// What a rank costs beside its bytes.
 const OVERHEAD: usize = 32;
 
-/// Digits of a uuid, which end a rank.
-const UUID: usize = 36;
+/// Bytes of a uuid, which end a rank.
+pub const UUID: usize = 36;
 
 /// The first images in an order, so far.
 #[derive(Debug)]
@@ -64,11 +64,15 @@ impl Selection {
         self.held = self.ranks.iter().map(|rank| rank.len() + OVERHEAD).sum();
     }
 
-    /// The ids, in order.
-    pub fn ids(mut self) -> Vec<String> {
+    /// The ids, in order, one right after the other.
+    pub fn ids(mut self) -> Vec<u8> {
         self.settle();
-        let id = |rank: &[u8]| rank.len().checked_sub(UUID).and_then(|at| rank.get(at..).map(<[u8]>::to_vec));
-        self.ranks.iter().filter_map(|rank| String::from_utf8(id(rank)?).ok()).collect()
+        let mut ids = Vec::with_capacity(self.ranks.len() * UUID);
+        for rank in self.ranks {
+            let id = rank.len().checked_sub(UUID).and_then(|at| rank.get(at..));
+            ids.extend_from_slice(id.unwrap_or_default());
+        }
+        ids
     }
 }
 
@@ -81,12 +85,16 @@ mod tests {
         format!("{value}\0{number:036}").into_bytes()
     }
 
+    fn texts(ids: &[u8]) -> Vec<String> {
+        ids.chunks(UUID).map(|id| String::from_utf8(id.to_vec()).unwrap()).collect()
+    }
+
     #[test]
     fn what_does_not_fit_is_refused_and_a_kept_few_always_fit() {
         let long = "n".repeat(1000);
         let offer = |keep| {
             let mut selection = Selection::new(false, None, keep);
-            (0..30_000).try_for_each(|n| selection.offer(rank(&long, n))).map(|()| selection.ids())
+            (0..30_000).try_for_each(|n| selection.offer(rank(&long, n))).map(|()| texts(&selection.ids()))
         };
         assert_eq!(offer(None).unwrap_err().status(), 413);
         assert_eq!(offer(Some(3)).unwrap(), [0, 1, 2].map(|n| format!("{n:036}")));
@@ -105,7 +113,7 @@ mod tests {
                 for rank in &ranks {
                     selection.offer(rank.clone()).unwrap();
                 }
-                selection.ids()
+                texts(&selection.ids())
             };
             let whole = page(None, None);
             prop_assert_eq!(whole.len(), ranks.len());

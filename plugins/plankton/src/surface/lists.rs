@@ -16,7 +16,7 @@ use crate::{
     faults::{Fault, Kind},
     image::{Image, query::Sort},
     store::{
-        selection::Selection,
+        selection::{Selection, UUID},
         visible::{Position, Visible, position, visible},
     },
 };
@@ -29,9 +29,6 @@ const BYTES: usize = 256 * 1024;
 
 /// Most ids that travel in the continuation; more are a piece.
 const CARRIED: usize = 256;
-
-/// Bytes of an id.
-const ID: usize = 36;
 
 /// A list: what stands around its rows, which images it has, and what a row is.
 pub(super) struct Listing<'a> {
@@ -98,11 +95,12 @@ impl Cursor {
             }
         }
         let ids = selection.ids();
-        let rest = if ids.len() <= CARRIED {
-            Rest::Ids(ids)
+        let count = ids.len() / UUID;
+        let rest = if count <= CARRIED {
+            Rest::Ids(texts(&ids))
         } else {
-            let piece = blobs::write(ids.concat().as_bytes(), &[]).map_err(|error| broken(&error))?;
-            Rest::Piece { id: piece.id, at: 0, count: ids.len() }
+            let piece = blobs::write(&ids, &[]).map_err(|error| broken(&error))?;
+            Rest::Piece { id: piece.id, at: 0, count }
         };
         Ok(Cursor { rest, left: limit, begun: false })
     }
@@ -112,6 +110,11 @@ impl Cursor {
         let left = self.left.map_or(READS, |left| usize::try_from(left).unwrap_or(READS));
         left.clamp(1, READS)
     }
+}
+
+/// Ids that stand one right after the other.
+fn texts(ids: &[u8]) -> Vec<String> {
+    ids.chunks(UUID).map(|id| String::from_utf8_lossy(id).into_owned()).collect()
 }
 
 fn broken(cause: &dyn std::fmt::Debug) -> Fault {
@@ -232,9 +235,9 @@ impl<'a> Source<'a> {
             Rest::Ids(ids) => source.ids = ids.clone().into_iter(),
             Rest::Piece { id, at, count } => {
                 let taken = (count - at).min(READS);
-                let range = BlobRange::part(id.as_str(), (at * ID) as u64, (taken * ID) as u64);
+                let range = BlobRange::part(id.as_str(), (at * UUID) as u64, (taken * UUID) as u64);
                 let bytes = blobs::read(&range).map_err(|error| broken(&error))?;
-                let ids: Vec<String> = bytes.chunks(ID).map(|id| String::from_utf8_lossy(id).into_owned()).collect();
+                let ids: Vec<String> = texts(&bytes);
                 source.last = at + taken == *count;
                 source.ids = ids.into_iter();
             }
