@@ -114,10 +114,7 @@ fn resume(op: Op, request: &Request, params: Params<'_>, continuation: Continuat
     let call = Call::of(request, continuation.user);
     match continuation.list {
         None => finish(request, taken(op, &call, params, event)).into_step(),
-        cursor => list(op, &call, params, cursor).unwrap_or_else(|fault| {
-            plugbay_sdk::error!("the list {} ends early: {fault}", request.path);
-            Answer::new(200).into_step()
-        }),
+        cursor => list(op, &call, params, cursor).unwrap_or_else(|fault| lists::broken_off(request, &fault)),
     }
 }
 
@@ -376,7 +373,7 @@ fn list(op: Op, call: &Call<'_>, params: Params<'_>, cursor: Option<Cursor>) -> 
     let row: &dyn Fn(&Image<'_>) -> _ = if matches!(op, Op::Detail) { &detail } else { &brief };
     let listing = Listing { open: "{\"images\": [", close: "]}", keep: &keep, row };
     let walk = |expected| Ok(Visible::to(&call.user, expected)?.in_direction(sort.is_kept() && !sort.descending));
-    sent(call, &listing, cursor, walk, || {
+    let first = || {
         let marker = match &marker {
             Some(id) => Some(visible(id, &call.user)?.ok_or_else(|| bad_marker(id))?),
             None => None,
@@ -386,7 +383,8 @@ fn list(op: Op, call: &Call<'_>, params: Params<'_>, cursor: Option<Cursor>) -> 
             return Ok(Cursor::walk(marker.map(|image| position(&image)), Some(limit)));
         }
         Cursor::sorted(&listing, walk(u32::MAX)?, sort, marker.map(|image| sort.rank(&image)), Some(limit))
-    })
+    };
+    lists::step(call, &listing, cursor, walk, first, |answer| answer)
 }
 
 /// Images that are shared with a member by name: for the member, or those of the caller.
@@ -402,18 +400,5 @@ fn shared(call: &Call<'_>, member: &str, cursor: Option<Cursor>) -> Result<Step,
     };
     let listing = Listing { open: "{\"shared_images\": [", close: "]}", keep: &keep, row: &row };
     let walk = |_| Ok(Visible::shared_with(member, &call.user));
-    sent(call, &listing, cursor, walk, || Ok(Cursor::walk(None, None)))
-}
-
-fn sent(
-    call: &Call<'_>,
-    listing: &Listing<'_>,
-    cursor: Option<Cursor>,
-    walk: impl Fn(u32) -> Result<Visible, Fault>,
-    first: impl Fn() -> Result<Cursor, Fault>,
-) -> Result<Step, Fault> {
-    match cursor {
-        Some(cursor) => Ok(lists::go_on(listing, call.request, &call.user, cursor, walk)),
-        None => lists::begin(listing, &call.user, first()?, walk, |answer| answer),
-    }
+    lists::step(call, &listing, cursor, walk, || Ok(Cursor::walk(None, None)), |answer| answer)
 }

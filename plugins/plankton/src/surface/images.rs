@@ -101,10 +101,7 @@ fn over_limit(fault: Fault) -> Fault {
 /// The client has taken what there was of a list so far.
 fn resume(op: Op, request: &Request, params: Params<'_>, continuation: Continuation) -> Step {
     let call = Call::of(request, continuation.user);
-    list(op, &call, params, continuation.list).unwrap_or_else(|fault| {
-        plugbay_sdk::error!("the list {} ends early: {fault}", request.path);
-        Answer::new(200).into_step()
-    })
+    list(op, &call, params, continuation.list).unwrap_or_else(|fault| lists::broken_off(request, &fault))
 }
 
 fn answer(op: Op, request: &Request, params: Params<'_>) -> Result<Answer, Fault> {
@@ -193,23 +190,11 @@ fn list(op: Op, call: &Call<'_>, params: Params<'_>, cursor: Option<Cursor>) -> 
     let listing =
         Listing { open: "[", close: "]", keep: &keep, row: if matches!(op, Op::Detail) { &detail } else { &brief } };
     let walk = |expected| Ok(Visible::to(&call.user, expected)?.in_direction(sort.is_kept() && !sort.descending));
-    sent(call, &listing, cursor, walk, || match sort.is_kept() {
+    let first = || match sort.is_kept() {
         true => Ok(Cursor::walk(None, None)),
         false => Cursor::sorted(&listing, walk(u32::MAX)?, sort, None, None),
-    })
-}
-
-fn sent(
-    call: &Call<'_>,
-    listing: &Listing<'_>,
-    cursor: Option<Cursor>,
-    walk: impl Fn(u32) -> Result<Visible, Fault>,
-    first: impl Fn() -> Result<Cursor, Fault>,
-) -> Result<Step, Fault> {
-    match cursor {
-        Some(cursor) => Ok(lists::go_on(listing, call.request, &call.user, cursor, walk)),
-        None => lists::begin(listing, &call.user, first()?, walk, |answer| finish(call.request, Ok(answer))),
-    }
+    };
+    lists::step(call, &listing, cursor, walk, first, |answer| finish(call.request, Ok(answer)))
 }
 
 fn register(call: &Call<'_>) -> Result<Answer, Fault> {
@@ -238,5 +223,6 @@ fn shared(call: &Call<'_>, member: &str, cursor: Option<Cursor>) -> Result<Step,
     let walk = |expected| {
         if member == call.user { Ok(Visible::owned_by(&call.user)) } else { Visible::to(&call.user, expected) }
     };
-    sent(call, &listing, cursor, walk, || Ok(Cursor::walk(None, None)))
+    let first = || Ok(Cursor::walk(None, None));
+    lists::step(call, &listing, cursor, walk, first, |answer| finish(call.request, Ok(answer)))
 }

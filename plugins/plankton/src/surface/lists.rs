@@ -11,7 +11,7 @@
 use plugbay_sdk::{Answer, BlobRange, More, Request, Segment, Step, blobs};
 use serde::{Deserialize, Serialize};
 
-use super::{JSON, bare};
+use super::{Call, JSON, bare};
 use crate::{
     faults::{Fault, Kind},
     image::{Image, query::Sort},
@@ -122,40 +122,38 @@ fn broken(cause: &dyn std::fmt::Debug) -> Fault {
     Fault::new(Kind::Internal, "The store failed")
 }
 
-/// The first step of a list. `dress` makes an answer complete, as for every other answer.
-pub(super) fn begin(
+/// One step of a list: the first, from where `first` says, or a later one. `walk` reads the images, and `dress`
+/// makes an answer complete, as for every other answer. Once something was sent, there is no refusal any more.
+pub(super) fn step(
+    call: &Call<'_>,
     listing: &Listing<'_>,
-    user: &str,
-    cursor: Cursor,
+    cursor: Option<Cursor>,
     walk: impl Fn(u32) -> Result<Visible, Fault>,
+    first: impl Fn() -> Result<Cursor, Fault>,
     dress: impl Fn(Answer) -> Answer,
 ) -> Result<Step, Fault> {
-    let mut body = listing.open.as_bytes().to_vec();
-    let rest = fill(listing, user, cursor, walk, &mut body)?;
-    let answer = dress(bare(200, Vec::new()).header("content-type", JSON));
-    Ok(match rest {
-        None => Step::Done(answer.segment(Segment::Bytes(body))),
-        Some(cursor) => more(More::new().head(answer.head).bytes(body), user, cursor),
+    let user = call.user.as_str();
+    let Some(cursor) = cursor else {
+        let mut body = listing.open.as_bytes().to_vec();
+        let rest = fill(listing, user, first()?, walk, &mut body)?;
+        let answer = dress(bare(200, Vec::new()).header("content-type", JSON));
+        return Ok(match rest {
+            None => Step::Done(answer.segment(Segment::Bytes(body))),
+            Some(cursor) => more(More::new().head(answer.head).bytes(body), user, cursor),
+        });
+    };
+    let mut body = Vec::new();
+    Ok(match fill(listing, user, cursor, walk, &mut body) {
+        Ok(None) => Step::Done(Answer::new(200).segment(Segment::Bytes(body))),
+        Ok(Some(cursor)) => more(More::new().bytes(body), user, cursor),
+        Err(fault) => broken_off(call.request, &fault),
     })
 }
 
-/// A later step of a list.
-pub(super) fn go_on(
-    listing: &Listing<'_>,
-    request: &Request,
-    user: &str,
-    cursor: Cursor,
-    walk: impl Fn(u32) -> Result<Visible, Fault>,
-) -> Step {
-    let mut body = Vec::new();
-    match fill(listing, user, cursor, walk, &mut body) {
-        Ok(None) => Step::Done(Answer::new(200).segment(Segment::Bytes(body))),
-        Ok(Some(cursor)) => more(More::new().bytes(body), user, cursor),
-        Err(fault) => {
-            plugbay_sdk::error!("the list {} ends early: {fault}", request.path);
-            Step::Done(Answer::new(200))
-        }
-    }
+/// The end of an answer that was begun and cannot go on.
+pub(super) fn broken_off(request: &Request, fault: &Fault) -> Step {
+    plugbay_sdk::error!("the list {} ends early: {fault}", request.path);
+    Step::Done(Answer::new(200))
 }
 
 fn more(more: More, user: &str, cursor: Cursor) -> Step {
