@@ -3,7 +3,7 @@
 //! A list may be as long as there are images, so it is never whole in memory: each step of an answer reads a
 //! bounded number of images, sends their rows and goes on from where it stopped when the client has taken
 //! them. In the kept order that is a position; in any other the ids are put in order first (see
-//! [`Selection`](crate::store::selection::Selection)) and kept as a piece of the request.
+//! [`Selection`]) and kept as a piece of the request.
 //!
 //! A list is not one moment of the store: what changes while it is sent may be in it or not. A failure
 //! after the first step ends the body early, which leaves no valid JSON behind.
