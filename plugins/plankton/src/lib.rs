@@ -2,13 +2,15 @@
 //!
 //! An image *is* an object with metadata of its own, so registry and object store are one plugin
 //! with one history. Rules are in plain modules that know no host: faults, headers, locations,
-//! sharing, conditions, hashes, listings, images. [`store`] keeps things, [`surface`] binds requests
+//! sharing, conditions, hashes, listings, images and
+//! Glance's view of them. [`store`] keeps things, [`surface`] binds requests
 //! to both. What is served and what is not yet is in the README.
 //!
 //! Nothing is kept in memory between requests, and object bytes never pass through here.
 
 pub mod conditions;
 pub mod faults;
+pub mod glance;
 pub mod headers;
 pub mod image;
 pub mod listing;
@@ -34,6 +36,7 @@ pub fn plugin() -> Plugin {
         .schema(SCHEMA)
         .surface(surface::images::surface())
         .surface(surface::objects::surface())
+        .surface(surface::glance::surface())
 }
 
 export_plugin!(plugin, resume);

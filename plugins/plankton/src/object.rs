@@ -26,6 +26,8 @@ pub const OBJECT_NAME: usize = 1024;
 pub const BODY: u64 = 5 * 1024 * 1024 * 1024;
 /// Most entries in one metadata domain.
 pub const ENTRIES: usize = 32;
+/// MD5 of nothing.
+const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
 /// Most characters of a metadata name with its header prefix.
 const META_NAME: usize = 128;
 /// Most characters of a metadata value.
@@ -86,6 +88,19 @@ pub struct Content {
     pub map: String,
     /// The blocks.
     pub blocks: Blocks,
+}
+
+impl Content {
+    /// Nothing.
+    pub fn empty() -> Content {
+        Content {
+            size: 0,
+            root: hex(&EMPTY),
+            md5: Some(EMPTY_MD5.to_owned()),
+            map: String::new(),
+            blocks: Blocks::Inline(Vec::new()),
+        }
+    }
 }
 
 /// The blocks of an object, in order.

@@ -33,6 +33,9 @@ pub struct Permissions {
     /// May read and write; who is here is not in `read`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub write: BTreeSet<String>,
+    /// Members that the other image API lets pass the image on. Says nothing of reading or writing.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub share: BTreeSet<String>,
 }
 
 impl Permissions {
@@ -60,7 +63,7 @@ impl Permissions {
                 *set = BTreeSet::from([EVERYONE.to_owned()]);
             }
         }
-        let Permissions { read, write } = &mut permissions;
+        let Permissions { read, write, .. } = &mut permissions;
         read.retain(|name| name == EVERYONE || !write.contains(name));
         Ok(permissions)
     }

@@ -1,4 +1,4 @@
-//! Moments, and the four ways the services write them.
+//! Moments, and the ways the services write them.
 //!
 //! A moment is a count of microseconds since 1970 in UTC: fine enough to order versions, small
 //! enough to stay exact as a JSON number.
@@ -43,6 +43,11 @@ impl Moment {
         HttpDate::from(UNIX_EPOCH + Duration::from_secs(self.seconds())).to_string()
     }
 
+    /// `2013-03-01T12:30:00.000001`, the other image API's form.
+    pub fn plain_iso(self) -> String {
+        format!("{}.{:06}", self.civil('T'), self.0 % 1_000_000)
+    }
+
     fn civil(self, between: char) -> String {
         let (days, second) = (self.seconds() / 86_400, self.seconds() % 86_400);
         let (year, month, day) = date(days);
@@ -69,6 +74,78 @@ fn date(days: u64) -> (u64, u64, u64) {
     let day = day - (153 * month + 2) / 5 + 1;
     let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
     (era * 400 + year + next, month, day)
+}
+
+/// Days since 1970 of a date, the inverse of [`date`]; none before 1970.
+fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+    let (era, of_era) = (year / 400, year % 400);
+    let of_year = (153 * month + 2) / 5 + day - 1;
+    (era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year).checked_sub(719_468)
+}
+
+/// An ISO 8601 date and time: `2013-03-01T12:30:00`, the `T` or a blank, seconds and their fraction left
+/// out or not, with an offset (`Z`, `+02:00`, `+0200`) or meant as UTC. A date alone is its first moment.
+/// Moments before 1970 become the first one. None if it is none of these.
+pub fn parse_iso(text: &str) -> Option<Moment> {
+    let mut rest = text.trim();
+    let mut number = |width: usize, lead: &str| -> Option<u64> {
+        let digits = rest.strip_prefix(lead)?;
+        let (digits, after) = digits.split_at_checked(width)?;
+        let value = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())??;
+        rest = after;
+        Some(value)
+    };
+    let (year, month, day) = (number(4, "")?, number(2, "-")?, number(2, "-")?);
+    let (mut hour, mut minute, mut second, mut micros) = (0, 0, 0, 0);
+    if let Some(found) = number(2, "T").or_else(|| number(2, " ")) {
+        (hour, minute) = (found, number(2, ":")?);
+        second = number(2, ":").unwrap_or(0);
+        if let Some(fraction) = rest.strip_prefix('.') {
+            let length = fraction.bytes().take_while(u8::is_ascii_digit).count();
+            let (digits, after) = fraction.split_at_checked(length).filter(|_| length > 0)?;
+            let first: String = digits.chars().chain("000000".chars()).take(6).collect();
+            (micros, rest) = (first.parse().ok()?, after);
+        }
+    }
+    let ahead = offset(rest)?;
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let last = match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=last).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let Some(days) = days(year, month, day) else {
+        return Some(Moment(0));
+    };
+    let seconds = i64::try_from(days * 86_400 + hour * 3_600 + minute * 60 + second).ok()? - ahead;
+    Some(u64::try_from(seconds).map_or(Moment(0), |seconds| Moment(seconds * 1_000_000 + micros)))
+}
+
+/// Seconds that a clock of this offset is ahead of UTC.
+fn offset(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.split_at_checked(1) {
+        None => return Some(0),
+        Some(("Z" | "z", "")) => return Some(0),
+        Some(("+", digits)) => (1, digits),
+        // A plus sign in a query may arrive as a blank.
+        Some((" ", digits)) => (1, digits),
+        Some(("-", digits)) => (-1, digits),
+        Some(_) => return None,
+    };
+    let digits: String = digits.chars().filter(|c| *c != ':').collect();
+    let digits = if digits.len() == 2 { format!("{digits}00") } else { digits };
+    if digits.len() != 4 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let value: i64 = digits.parse().ok()?;
+    let (hours, minutes) = (value / 100, value % 100);
+    (hours < 24 && minutes < 60).then_some(sign * (hours * 3_600 + minutes * 60))
 }
 
 /// Seconds since 1970 of an HTTP date in any of its three forms; none if it is not one.
@@ -102,6 +179,44 @@ mod tests {
     }
 
     #[test]
+    fn iso_dates_in_many_forms() {
+        let at = |text| parse_iso(text).map(|moment| moment.0);
+        for text in [
+            "2013-03-01T12:30:00",
+            "2013-03-01 12:30:00Z",
+            "2013-03-01T12:30",
+            "2013-03-01T14:30:00+02:00",
+            "2013-03-01T14:30:00 02:00",
+            "2013-03-01T11:00:00.000-0130",
+            "2013-03-01T13:30:00.0000001+01",
+        ] {
+            assert_eq!(at(text), Some(1_362_141_000_000_000), "{text}");
+        }
+        assert_eq!(at("2013-03-01T12:30:00.5"), Some(1_362_141_000_500_000));
+        assert_eq!(at("2000-02-29"), Some(11_016 * 86_400_000_000));
+        assert_eq!(at("1969-12-31T23:00:00Z"), Some(0));
+        assert_eq!(at("0000-01-01"), Some(0));
+        for bad in [
+            "",
+            "soon",
+            "2013-02-29",
+            "2013-13-01",
+            "2013-00-01",
+            "2013-03-00",
+            "2013-03-01T24:00",
+            "2013-03-01T12:60",
+            "2013-03-01T12:30:00.",
+            "2013-03-01T12:30:00X",
+            "2013-03-01T12",
+            "2013-03-01T12:30:00+2",
+            "2013-03-01T12:30:00+25:00",
+            "+013-03-01",
+        ] {
+            assert_eq!(at(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn days_around_leap_days_and_centuries() {
         for (days, expected) in [
             (0, (1970, 1, 1)),
@@ -132,8 +247,23 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_a_date_or_not(text in any::<String>()) {
-            let _ = parse_http(&text);
+        fn an_iso_date_reads_back(micros in 0u64..LAST * 1_000_000) {
+            let moment = Moment(micros);
+            prop_assert_eq!(parse_iso(&moment.plain_iso()), Some(moment));
+            prop_assert_eq!(parse_iso(&moment.iso()), Some(moment));
+            prop_assert_eq!(parse_iso(&moment.sql()), Some(Moment(moment.seconds() * 1_000_000)));
+        }
+
+        #[test]
+        fn an_offset_shifts_by_itself(micros in 100_000_000_000u64..LAST * 1_000_000, hours in 0u64..24, minutes in 0u64..60) {
+            let moment = Moment(micros);
+            let shifted = parse_iso(&format!("{}+{hours:02}:{minutes:02}", moment.plain_iso()));
+            prop_assert_eq!(shifted, Some(Moment(micros - (hours * 60 + minutes) * 60_000_000)));
+        }
+
+        #[test]
+        fn any_text_is_a_date_or_not(text in any::<String>(), like in "[0-9T: Z+.-]{0,30}") {
+            let _ = (parse_http(&text), parse_iso(&text), parse_iso(&like));
         }
 
         #[test]

@@ -26,13 +26,13 @@ pub const CONTAINER_FORMATS: [&str; 5] = ["bare", "aki", "ari", "ami", "ovf"];
 pub const AVAILABLE: &str = "AVAILABLE";
 
 /// The registry's domain of an object's metadata.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
     /// Name for people.
     pub name: String,
-    /// One of [`DISK_FORMATS`].
+    /// One of [`DISK_FORMATS`] or of the other API's; empty: not said yet.
     pub disk_format: String,
-    /// One of [`CONTAINER_FORMATS`].
+    /// One of [`CONTAINER_FORMATS`] or of the other API's; empty: not said yet.
     pub container_format: String,
     /// What a client stored as status; none: [`AVAILABLE`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,6 +42,33 @@ pub struct Metadata {
     /// Custom properties by normal key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, String>,
+    /// What only the other API shows: least memory in MiB.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_ram: u64,
+    /// Likewise: least disk in GiB.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_disk: u64,
+    /// Likewise: may not be deleted there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+    /// The image was reserved there and awaits its data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Reserved>,
+}
+
+/// What was said of the data of a reserved image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserved {
+    /// Bytes it is to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// MD5 it is to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Metadata {
@@ -57,12 +84,11 @@ impl Metadata {
             name: given.name.clone().unwrap_or_default(),
             disk_format: text(&given.disk_format, "diskdump"),
             container_format: text(&given.container_format, "bare"),
-            status: None,
             created,
-            properties: BTreeMap::new(),
+            ..Metadata::default()
         };
         crate::object::overlay(&mut metadata.properties, given.properties.clone());
-        metadata.checked()
+        metadata.checked(0)
     }
 
     /// What an update makes: what is not given stays, an empty property goes.
@@ -82,11 +108,14 @@ impl Metadata {
             metadata.status.clone_from(&given.status);
         }
         crate::object::overlay(&mut metadata.properties, given.properties.clone());
-        metadata.checked()
+        metadata.checked(self.entries())
     }
 
-    fn checked(self) -> Result<Metadata, Fault> {
-        crate::object::check_entries(self.entries())?;
+    /// Refuse more entries than a domain takes. The other API takes more; what came from there may stay.
+    fn checked(self, before: usize) -> Result<Metadata, Fault> {
+        if self.entries() > before {
+            crate::object::check_entries(self.entries())?;
+        }
         Ok(self)
     }
 }
@@ -133,8 +162,17 @@ impl<'a> Image<'a> {
         object.image.as_ref().map(|metadata| Image { object, metadata })
     }
 
-    /// The status as stored.
+    /// What was said of the data that a reserved image still awaits. Data that came another way than
+    /// announced counts.
+    pub fn awaits(&self) -> Option<&'a Reserved> {
+        self.metadata.reserved.as_ref().filter(|_| self.object.content.size == 0)
+    }
+
+    /// The status as stored; an image that awaits its data is not available.
     pub fn status(&self) -> &'a str {
+        if self.awaits().is_some() {
+            return "UNAVAILABLE";
+        }
         self.metadata.status.as_deref().unwrap_or(AVAILABLE)
     }
 

@@ -1,7 +1,5 @@
 //! Filters and sorting of image lists.
 
-use std::cmp::Ordering;
-
 use super::{Image, fields::readings};
 use crate::{faults::Fault, headers::Query};
 
@@ -40,7 +38,8 @@ pub enum SortKey {
     UpdatedAt,
 }
 
-const SORT_KEYS: [(&str, SortKey); 8] = [
+/// Every sort key by its name in queries.
+pub const SORT_KEYS: [(&str, SortKey); 8] = [
     ("id", SortKey::Id),
     ("name", SortKey::Name),
     ("status", SortKey::Status),
@@ -122,20 +121,27 @@ impl Sort {
         Ok(sort)
     }
 
-    /// The order of two images; equal ones are ordered by id, so that every list has one order.
-    pub fn compare(&self, a: &Image<'_>, b: &Image<'_>) -> Ordering {
-        let by_id = a.object.uuid.cmp(&b.object.uuid);
-        let order = match self.key {
-            SortKey::Id => by_id,
-            SortKey::Name => a.metadata.name.cmp(&b.metadata.name),
-            SortKey::Status => a.status().cmp(b.status()),
-            SortKey::Size => a.object.content.size.cmp(&b.object.content.size),
-            SortKey::DiskFormat => a.metadata.disk_format.cmp(&b.metadata.disk_format),
-            SortKey::ContainerFormat => a.metadata.container_format.cmp(&b.metadata.container_format),
-            SortKey::CreatedAt => a.metadata.created.cmp(&b.metadata.created),
-            SortKey::UpdatedAt => a.object.modified.cmp(&b.object.modified),
-        }
-        .then(by_id);
-        if self.descending { order.reverse() } else { order }
+    /// Whether lists can be read in this order as they are kept.
+    pub fn is_kept(self) -> bool {
+        self.key == SortKey::CreatedAt
+    }
+
+    /// What an image is ordered by, as bytes that compare like it: the value, then the id, so that every
+    /// list has one order.
+    pub fn rank(self, image: &Image<'_>) -> Vec<u8> {
+        let mut rank = match self.key {
+            SortKey::Id => Vec::new(),
+            SortKey::Name => image.metadata.name.clone().into_bytes(),
+            SortKey::Status => image.status().as_bytes().to_vec(),
+            SortKey::Size => image.object.content.size.to_be_bytes().to_vec(),
+            SortKey::DiskFormat => image.metadata.disk_format.clone().into_bytes(),
+            SortKey::ContainerFormat => image.metadata.container_format.clone().into_bytes(),
+            SortKey::CreatedAt => image.metadata.created.0.to_be_bytes().to_vec(),
+            SortKey::UpdatedAt => image.object.modified.0.to_be_bytes().to_vec(),
+        };
+        // Text that another goes on from sorts before it.
+        rank.push(0);
+        rank.extend_from_slice(image.object.uuid.as_bytes());
+        rank
     }
 }

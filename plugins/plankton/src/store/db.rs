@@ -53,13 +53,43 @@ impl From<kv::Error> for Fault {
     }
 }
 
+/// Counts what is read, for tests of what a request costs.
+#[cfg(test)]
+pub mod reads {
+    use std::cell::Cell;
+
+    thread_local! {
+        static GETS: Cell<usize> = const { Cell::new(0) };
+        static ENTRIES: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn got() {
+        GETS.set(GETS.get() + 1);
+    }
+
+    pub(super) fn scanned(entries: usize) {
+        ENTRIES.set(ENTRIES.get() + entries);
+    }
+
+    /// Keys read one by one and entries read by scans while this runs.
+    pub fn of<T>(run: impl FnOnce() -> T) -> (T, (usize, usize)) {
+        let (gets, entries) = (GETS.get(), ENTRIES.get());
+        let done = run();
+        (done, (GETS.get() - gets, ENTRIES.get() - entries))
+    }
+}
+
 /// The value of a key.
 pub fn get(key: &str) -> Result<Option<Kept<Vec<u8>>>, Fault> {
+    #[cfg(test)]
+    reads::got();
     Ok(kv::get(key)?.map(|entry| Kept { value: entry.value, version: entry.version }))
 }
 
 /// The value of a key, read as JSON.
 pub fn get_json<T: DeserializeOwned>(key: &str) -> Result<Option<Kept<T>>, Fault> {
+    #[cfg(test)]
+    reads::got();
     Ok(kv::get_json(key)?.map(|stored| Kept { value: stored.value, version: stored.version }))
 }
 
@@ -80,7 +110,10 @@ fn broken(cause: &dyn std::fmt::Display) -> Fault {
 
 /// A stretch of keys, `start` inclusive, `end` exclusive.
 pub fn scan(start: &str, end: &str, limit: u32, reverse: bool) -> Result<Page, Fault> {
-    Ok(kv::scan(&Range { start: start.to_owned(), end: Some(end.to_owned()), limit, reverse })?)
+    let page = kv::scan(&Range { start: start.to_owned(), end: Some(end.to_owned()), limit, reverse })?;
+    #[cfg(test)]
+    reads::scanned(page.entries.len());
+    Ok(page)
 }
 
 /// Checks and ops that are committed together.

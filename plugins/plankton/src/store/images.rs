@@ -1,9 +1,8 @@
-//! Images: objects found by uuid, changed through the registry, and listed in order of registration.
+//! Images: objects found by uuid and changed through the registry.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use super::{
-    accounts,
     db::{self, Kept},
     keys,
     objects::{self, Draft},
@@ -11,7 +10,7 @@ use super::{
 };
 use crate::{
     faults::Fault,
-    image::{Image, Metadata, fields::Given},
+    image::{Metadata, fields::Given},
     location::Location,
     object::Object,
     sharing::{Access, EVERYONE, Permissions, is_uuid},
@@ -24,7 +23,7 @@ pub fn missing() -> Fault {
 }
 
 /// The image of this id, whoever asks. An id that is no uuid is a 400.
-fn find(uuid: &str) -> Result<(Place, Kept<Object>), Fault> {
+pub(super) fn find(uuid: &str) -> Result<(Place, Kept<Object>), Fault> {
     if !is_uuid(uuid) {
         return Err(Fault::bad_request("Invalid image id"));
     }
@@ -79,7 +78,7 @@ pub fn register(location: &Location, given: &Given, user: &str) -> Result<Object
             }
             Ok(Draft {
                 image: Some(Metadata::registered(given, created)?),
-                permissions: Permissions { read, write: BTreeSet::new() },
+                permissions: Permissions { read, ..Permissions::default() },
                 ..Draft::of(object, user)
             })
         },
@@ -141,118 +140,11 @@ pub fn set_members(uuid: &str, user: &str, change: impl Fn(&mut BTreeSet<String>
         |object| {
             let mut permissions = object.permissions.clone();
             change(&mut permissions.read);
+            permissions.share.retain(|member| permissions.read.contains(member));
             if permissions != object.permissions {
                 owned(object, user)?;
             }
             Ok(permissions)
         },
     )
-}
-
-/// A place in the order of registration: time, then id.
-type Position = String;
-
-/// A list of keys `PREFIX TIME/UUID`, read from its end.
-struct Source {
-    prefix: String,
-    end: String,
-    more: bool,
-    ahead: VecDeque<(Position, String)>,
-}
-
-impl Source {
-    fn new(prefix: String) -> Source {
-        Source { end: keys::end_of(&prefix), prefix, more: true, ahead: VecDeque::new() }
-    }
-
-    /// The newest position not taken yet.
-    fn peek(&mut self, at_once: u32) -> Result<Option<&Position>, Fault> {
-        if self.ahead.is_empty() && self.more {
-            let page = db::scan(&self.prefix, &self.end, at_once, true)?;
-            self.more = page.more;
-            for entry in page.entries {
-                if let Some(place) = entry.key.strip_prefix(&self.prefix) {
-                    let head = db::read_text(entry.value)?;
-                    self.ahead.push_back((place.to_owned(), head));
-                }
-                self.end = entry.key;
-            }
-        }
-        Ok(self.ahead.front().map(|(place, _)| place))
-    }
-}
-
-/// The images a user can see, the newest registration first: own ones, shared ones, public ones.
-///
-/// Several lists are merged as they are read, so taking the first hundred costs about the same
-/// however many there are.
-pub struct Visible {
-    user: String,
-    sources: Vec<Source>,
-    at_once: u32,
-}
-
-impl Visible {
-    /// Everything that this user can see. `expected` is how many images will be taken, for reading
-    /// ahead.
-    pub fn to(user: &str, expected: u32) -> Result<Visible, Fault> {
-        let mut sources = vec![Source::new(keys::owned_images(user))];
-        for principal in accounts::principals(user)? {
-            sources.push(Source::new(if principal == EVERYONE {
-                keys::public_images()
-            } else {
-                keys::shared_images(&principal)
-            }));
-        }
-        Ok(Visible { user: user.to_owned(), sources, at_once: expected.clamp(1, 256) })
-    }
-
-    /// Only what one account registered, whoever may see it: for the account itself.
-    pub fn owned_by(user: &str) -> Visible {
-        Visible { user: user.to_owned(), sources: vec![Source::new(keys::owned_images(user))], at_once: 256 }
-    }
-
-    /// The next image. Keys that lead to something else by now are passed over.
-    pub fn next_image(&mut self) -> Result<Option<Object>, Fault> {
-        loop {
-            let mut newest: Option<Position> = None;
-            for source in &mut self.sources {
-                if let Some(place) = source.peek(self.at_once)?
-                    && newest.as_ref().is_none_or(|newest| place > newest)
-                {
-                    newest = Some(place.clone());
-                }
-            }
-            let Some(newest) = newest else {
-                return Ok(None);
-            };
-            let mut leads = BTreeSet::new();
-            for source in &mut self.sources {
-                while source.ahead.front().is_some_and(|(place, _)| *place == newest) {
-                    leads.extend(source.ahead.pop_front().map(|(_, head)| head));
-                }
-            }
-            for lead in leads {
-                if let Some(kept) = db::get_json::<Object>(&lead)?
-                    && self.shows(&kept.value, &newest)?
-                {
-                    return Ok(Some(kept.value));
-                }
-            }
-        }
-    }
-
-    fn shows(&self, object: &Object, position: &str) -> Result<bool, Fault> {
-        let Some(image) = Image::of(object) else {
-            return Ok(false);
-        };
-        Ok(keys::image_place(image.metadata.created, &object.uuid) == position
-            && (object.account == self.user || places::stated(object, &self.user)?))
-    }
-}
-
-impl std::fmt::Debug for Visible {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Visible").field("user", &self.user).finish_non_exhaustive()
-    }
 }

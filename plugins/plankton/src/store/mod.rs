@@ -2,7 +2,8 @@
 //!
 //! [`keys`] is the layout, [`db`] the way to the key-value capability, [`names`] the ordered
 //! streams, [`places`] the way to objects and who may do what; [`accounts`], [`containers`],
-//! [`objects`], [`blocks`] and [`images`] are the operations.
+//! [`objects`], [`blocks`], [`images`] and [`glance`] are the operations; [`visible`] and [`selection`]
+//! are lists of images.
 //!
 //! Nothing here knows HTTP beyond the faults that operations end with. Invariant: every write is a
 //! commit with checks on what it was decided by, tried again when another writer was faster.
@@ -11,8 +12,11 @@ pub mod accounts;
 pub mod blocks;
 pub mod containers;
 pub mod db;
+pub mod glance;
 pub mod images;
 pub mod keys;
 pub mod names;
 pub mod objects;
 pub mod places;
+pub mod selection;
+pub mod visible;

@@ -166,6 +166,17 @@ fn retire(place: &Place, old: &Object, new: Option<&Object>, batch: &mut Batch) 
 /// the content is the upload's.
 pub fn write(
     find: impl Fn() -> Result<(Place, Option<Kept<Object>>), Fault>,
+    upload: Option<&mut Upload>,
+    make: impl Fn(&Place, Option<&Object>) -> Result<Draft, Fault>,
+) -> Result<Object, Fault> {
+    write_as(find, None, upload, make)
+}
+
+/// As [`write()`], with the uuid that a new object is to have: 409 if it is another one's. A new object
+/// without an upload is then empty.
+pub fn write_as(
+    find: impl Fn() -> Result<(Place, Option<Kept<Object>>), Fault>,
+    uuid: Option<&str>,
     mut upload: Option<&mut Upload>,
     make: impl Fn(&Place, Option<&Object>) -> Result<Draft, Fault>,
 ) -> Result<Object, Fault> {
@@ -180,19 +191,24 @@ pub fn write(
         let content = match (&upload, there) {
             (Some(upload), _) => upload.content(&mut batch)?,
             (None, Some(object)) => object.content.clone(),
+            (None, None) if uuid.is_some() => Content::empty(),
             (None, None) => return Err(Stop::Fault(missing())),
         };
         let (version, modified) = next_version(&place, there)?;
-        let uuid = match there {
-            Some(object) => object.uuid.clone(),
-            None => db::random_uuid()?,
+        let uuid = match (there, uuid) {
+            (Some(object), _) => object.uuid.clone(),
+            (None, Some(uuid)) => {
+                claim(uuid, &mut batch)?;
+                uuid.to_owned()
+            }
+            (None, None) => db::random_uuid()?,
         };
         let new = draft.object(&place, uuid, (version, modified), content);
         if there.is_none() {
             let key = containers::key(&place.account, &place.container);
             batch.unchanged(&key, Some(place.record.version));
         }
-        if upload.is_some() {
+        if upload.is_some() || there.is_none() {
             let change = Counted { place: &place, old: there, new: Some(&new) };
             count(&[change], &mut batch)?;
         }
@@ -203,6 +219,19 @@ pub fn write(
         commit(&[head], batch)?;
         Ok(new)
     })
+}
+
+/// Have a batch fail if an object has this uuid by then; 409 if one has it now.
+pub fn claim(uuid: &str, batch: &mut Batch) -> Result<(), Fault> {
+    let key = keys::uuid(uuid);
+    let lead = db::get(&key)?;
+    batch.unchanged(&key, lead.as_ref().map(|kept| kept.version));
+    if let Some(lead) = lead
+        && db::get_json::<Object>(&db::read_text(lead.value)?)?.is_some_and(|object| object.value.uuid == uuid)
+    {
+        return Err(Fault::new(Kind::Conflict, format!("The id {uuid} is taken")));
+    }
+    Ok(())
 }
 
 /// What a writer says of a new version.

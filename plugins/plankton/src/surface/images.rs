@@ -1,13 +1,15 @@
 //! The image registry: `/images`, its members, and `/shared-images`.
 
-use std::collections::BTreeSet;
-
-use plugbay_sdk::{Answer, Params, Request, Route, Surface};
+use plugbay_sdk::{Answer, IntoStep as _, Params, Request, Route, Step, Surface};
 use serde_json::json;
 
-use super::{ALWAYS, Call, HOST_ERRORS, JSON, bare, finish, json, no_endpoint, nowhere, unknown_path, wrong_method};
+use super::{
+    ALWAYS, Call, HOST_ERRORS, JSON, bare, finish, json,
+    lists::{self, Continuation, Cursor, Listing},
+    no_endpoint, nowhere, unknown_path, wrong_method,
+};
 use crate::{
-    faults::Fault,
+    faults::{Fault, Kind},
     image::{
         Image,
         fields::{self, Given},
@@ -16,8 +18,8 @@ use crate::{
     },
     location::Location,
     object::Object,
-    sharing::{EVERYONE, Permissions, principal},
-    store::images::{self, Visible},
+    sharing::{EVERYONE, principal},
+    store::{images, visible::Visible},
 };
 
 /// Most bytes of a body that is read or passed over.
@@ -72,11 +74,34 @@ pub fn surface() -> Surface {
         .errors(HOST_ERRORS.0, HOST_ERRORS.1)
         .header("Content-Type", JSON)
         .without_auto_head()
-        .table(&TABLE, |op, request, params| finish(request, answer(op, request, params)));
+        .resumable_table(&TABLE, handle, |op, request, params, continuation, _event| {
+            resume(op, request, params, continuation)
+        });
     for (name, value) in ALWAYS {
         surface = surface.header(name, value);
     }
     surface
+}
+
+fn handle(op: Op, request: &Request, params: Params<'_>) -> Step {
+    let step = if matches!(op, Op::List | Op::Detail | Op::Shared) {
+        Call::new(request).and_then(|call| list(op, &call, params, None))
+    } else {
+        answer(op, request, params).map(|answer| finish(request, Ok(answer)).into_step())
+    };
+    step.map_err(over_limit).unwrap_or_else(|fault| finish(request, Err(fault)).into_step())
+}
+
+/// The registry has its own name for a quota that is used up.
+fn over_limit(fault: Fault) -> Fault {
+    let kind = if fault.kind == Kind::EntityTooLarge { Kind::OverLimit } else { fault.kind };
+    Fault { kind, ..fault }
+}
+
+/// The client has taken what there was of a list so far.
+fn resume(op: Op, request: &Request, params: Params<'_>, continuation: Continuation) -> Step {
+    let call = Call::of(request, continuation.user);
+    list(op, &call, params, continuation.list).unwrap_or_else(|fault| lists::broken_off(request, &fault))
 }
 
 fn answer(op: Op, request: &Request, params: Params<'_>) -> Result<Answer, Fault> {
@@ -92,15 +117,9 @@ fn answer(op: Op, request: &Request, params: Params<'_>) -> Result<Answer, Fault
         let id = params.get("id");
         members::is_path_id(id).then_some(id).ok_or_else(unknown_path)
     };
-    let member = || {
-        let member = params.get("member");
-        let known = members::is_path_member(member);
-        known.then(|| principal(member)).ok_or_else(unknown_path)
-    };
+    let member = || path_member(params);
     let user = call.user.as_str();
     match op {
-        Op::List => list(&call, false),
-        Op::Detail => list(&call, true),
         Op::Register => register(&call),
         Op::Show => Ok(shown(&images::get(id()?, user)?)),
         // The bytes are to be had at the location.
@@ -144,8 +163,7 @@ fn answer(op: Op, request: &Request, params: Params<'_>) -> Result<Answer, Fault
             })?;
             Ok(Answer::new(204))
         }
-        Op::Shared => shared(&call, &member()?),
-        Op::Nowhere => Err(unknown_path()),
+        Op::List | Op::Detail | Op::Shared | Op::Nowhere => Err(unknown_path()),
     }
 }
 
@@ -154,27 +172,29 @@ fn shown(object: &Object) -> Answer {
     bare(200, Image::of(object).map_or_else(Vec::new, |image| image.headers()))
 }
 
-fn list(call: &Call<'_>, detail: bool) -> Result<Answer, Fault> {
+fn path_member(params: Params<'_>) -> Result<String, Fault> {
+    let member = params.get("member");
+    members::is_path_member(member).then(|| principal(member)).ok_or_else(unknown_path)
+}
+
+/// Begin a list, or go on with it.
+fn list(op: Op, call: &Call<'_>, params: Params<'_>, cursor: Option<Cursor>) -> Result<Step, Fault> {
+    if let Op::Shared = op {
+        return shared(call, &path_member(params)?, cursor);
+    }
     let filters = Filters::parse(&call.query)?;
     let sort = Sort::parse(&call.query)?;
-    let mut visible = Visible::to(&call.user, 256)?;
-    let mut objects = Vec::new();
-    while let Some(object) = visible.next_image()? {
-        if Image::of(&object).is_some_and(|image| filters.pass(&image)) {
-            objects.push(object);
-        }
-    }
-    let mut found: Vec<Image<'_>> = objects.iter().filter_map(Image::of).collect();
-    if sort != Sort::DEFAULT {
-        found.sort_by(|a, b| sort.compare(a, b));
-    }
-    if detail {
-        let rows: Vec<_> = found.iter().map(Image::detail).collect();
-        json(Vec::new(), &rows)
-    } else {
-        let rows: Vec<_> = found.iter().map(Image::brief).collect();
-        json(Vec::new(), &rows)
-    }
+    let keep = |image: &Image<'_>| filters.pass(image);
+    let brief = |image: &Image<'_>| serde_json::to_vec(&image.brief());
+    let detail = |image: &Image<'_>| serde_json::to_vec(&image.detail());
+    let listing =
+        Listing { open: "[", close: "]", keep: &keep, row: if matches!(op, Op::Detail) { &detail } else { &brief } };
+    let walk = |expected| Ok(Visible::to(&call.user, expected)?.in_direction(sort.is_kept() && !sort.descending));
+    let first = || match sort.is_kept() {
+        true => Ok(Cursor::walk(None, None)),
+        false => Cursor::sorted(&listing, walk(u32::MAX)?, sort, None, None),
+    };
+    lists::step(call, &listing, cursor, walk, first, |answer| finish(call.request, Ok(answer)))
 }
 
 fn register(call: &Call<'_>) -> Result<Answer, Fault> {
@@ -192,17 +212,17 @@ fn list_members(call: &Call<'_>, id: &str) -> Result<Answer, Fault> {
 
 /// Images that are not public: those of the caller that are shared with the member, and those of
 /// the member that the caller can see. The documents promise the one, the original gave the other.
-fn shared(call: &Call<'_>, member: &str) -> Result<Answer, Fault> {
-    let reads = |permissions: &Permissions| permissions.members().any(|name| name == member);
-    let mut ids = BTreeSet::new();
-    let mut visible = if member == call.user { Visible::owned_by(&call.user) } else { Visible::to(&call.user, 256)? };
-    while let Some(object) = visible.next_image()? {
-        let permissions = &object.permissions;
-        let mine = object.account == call.user && reads(permissions);
-        if !permissions.is_public() && (mine || object.account == member) {
-            ids.insert(object.uuid);
-        }
-    }
-    let shared: Vec<_> = ids.into_iter().map(|id| json!({ "image_id": id, "can_share": false })).collect();
-    json(Vec::new(), &json!({ "shared_images": shared }))
+fn shared(call: &Call<'_>, member: &str, cursor: Option<Cursor>) -> Result<Step, Fault> {
+    let keep = |image: &Image<'_>| {
+        let (account, permissions) = (&image.object.account, &image.object.permissions);
+        let mine = *account == call.user && permissions.members().any(|name| name == member);
+        !permissions.is_public() && (mine || account == member)
+    };
+    let row = |image: &Image<'_>| serde_json::to_vec(&json!({ "image_id": image.object.uuid, "can_share": false }));
+    let listing = Listing { open: "{\"shared_images\": [", close: "]}", keep: &keep, row: &row };
+    let walk = |expected| {
+        if member == call.user { Ok(Visible::owned_by(&call.user)) } else { Visible::to(&call.user, expected) }
+    };
+    let first = || Ok(Cursor::walk(None, None));
+    lists::step(call, &listing, cursor, walk, first, |answer| finish(call.request, Ok(answer)))
 }

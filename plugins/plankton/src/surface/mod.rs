@@ -1,10 +1,12 @@
 //! What the plugin serves: routes, callers, and answers in each service's form.
 //!
-//! Owns who is calling and how results and faults become answers; [`images`] and [`objects`] own
-//! their routes. Invariant: whatever goes wrong leaves here as a fault of the service's own shape.
+//! Owns who is calling and how results and faults become answers; [`images`], [`glance`] and
+//! [`objects`] own their routes. Invariant: whatever goes wrong leaves here as a fault of the service's own shape.
 
+pub mod glance;
 pub mod images;
 pub mod listings;
+pub mod lists;
 pub mod objects;
 pub mod reads;
 pub mod transfers;
@@ -36,18 +38,24 @@ pub(crate) const fn nowhere(method: &'static str) -> Route {
 
 /// The answer at the end of the table: 405 with `Allow` if the path is one of the table's, else 400.
 pub(crate) fn no_endpoint<O>(table: &[(O, Route)], request: &Request) -> Result<Answer, Fault> {
-    let mut methods: Vec<&str> = Vec::new();
-    for (_, route) in table {
-        let known = !route.path.starts_with("/{*") && fits(route.path, &request.path);
-        if known && !methods.contains(&route.method) {
-            methods.push(route.method);
-        }
-    }
+    let methods = methods_of(table, &request.path);
     // With the right method it is a parameter that does not fit.
     if methods.is_empty() || methods.contains(&request.method.as_str()) {
         return Err(unknown_path());
     }
     Ok(wrong_method(request, &methods.join(", ")))
+}
+
+/// The methods that a table has for a path, apart from its last resort.
+pub(crate) fn methods_of<O>(table: &[(O, Route)], path: &str) -> Vec<&'static str> {
+    let mut methods: Vec<&'static str> = Vec::new();
+    for (_, route) in table {
+        let known = !route.path.starts_with("/{*") && fits(route.path, path);
+        if known && !methods.contains(&route.method) {
+            methods.push(route.method);
+        }
+    }
+    methods
 }
 
 /// 405 with these methods.
@@ -97,12 +105,17 @@ impl<'a> Call<'a> {
     /// Read a request. Without a token, or with a bad one, it is a 401.
     pub fn new(request: &'a Request) -> Result<Call<'a>, Fault> {
         let query = Query::parse(request.query.as_deref());
-        Ok(Call {
-            user: user(request, &query)?,
+        Ok(Call::of(request, user(request, &query)?))
+    }
+
+    /// Read a request whose user is known.
+    pub fn of(request: &'a Request, user: String) -> Call<'a> {
+        Call {
+            user,
             headers: Headers::fold(request.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()))),
-            query,
+            query: Query::parse(request.query.as_deref()),
             request,
-        })
+        }
     }
 
     /// Whether JSON is asked for.

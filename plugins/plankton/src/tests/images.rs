@@ -320,3 +320,61 @@ fn bytes_that_are_no_text_are_refused() {
     let answer = service.images(ANN, "POST", "/images").header("x-image-meta-name", b"\xff".as_slice()).send();
     assert_eq!(fault(&answer, 400, "badRequest"), "Could not decode request as UTF-8 string");
 }
+
+#[test]
+fn a_store_that_is_full_is_over_the_limit() {
+    let service = service();
+    service.app.host().fail_next_commit(plugbay_sdk::kv::Error::QuotaExceeded);
+    let answer = service
+        .images(ANN, "POST", "/images")
+        .header("x-image-meta-name", "n")
+        .header("x-image-meta-location", format!("pithos://{ANN}/c/o"))
+        .send();
+    fault(&answer, 413, "overLimit");
+}
+
+#[test]
+fn what_is_refused_is_refused_in_order() {
+    let service = service();
+    let id = service.register("o", "n", false);
+    // The name is missed before the location, the location before the file.
+    let post = |fields: &[(&str, &str)]| {
+        let mut request = service.images(ANN, "POST", "/images");
+        for (name, value) in fields {
+            request = request.header(name, *value);
+        }
+        request.send()
+    };
+    fault(&post(&[]), 400, "badRequest");
+    fault(&post(&[("x-image-meta-name", "n")]), 501, "notImplemented");
+    fault(&post(&[("x-image-meta-name", "n"), ("x-image-meta-location", "pithos://a")]), 400, "badRequest");
+    // An id without the form of one is a 400 everywhere but where data would be.
+    for (method, target) in
+        [("HEAD", "/images/x"), ("PUT", "/images/x"), ("DELETE", "/images/x"), ("GET", "/images/x/members")]
+    {
+        assert_eq!(service.images(ANN, method, target).send().status, 400, "{method} {target}");
+    }
+    assert_eq!(service.images(ANN, "GET", "/images/x").send().status, 501);
+    // Who may not read it is refused alike by every call.
+    let private = format!("/images/{id}");
+    for (method, target) in [
+        ("HEAD", private.clone()),
+        ("PUT", private.clone()),
+        ("DELETE", private.clone()),
+        ("GET", format!("{private}/members")),
+        ("PUT", format!("{private}/members/{CID}")),
+        ("DELETE", format!("{private}/members/{CID}")),
+    ] {
+        assert_eq!(service.images(BEN, method, &target).send().status, 403, "{method} {target}");
+    }
+}
+
+#[test]
+fn filters_take_what_was_encoded_twice() {
+    let service = service();
+    service.register("o", "Test%20img", false);
+    for query in ["?name=Test+img", "?name=Test%20img", "?name=Test%2520img", "?status=available&name=Test%2520img"] {
+        assert_eq!(service.listed(ANN, query), ["Test img"], "{query}");
+    }
+    assert!(service.listed(ANN, "?name=Test%252520img").is_empty());
+}

@@ -1,5 +1,9 @@
 //! The plugin from request to answer, on a host in memory.
 
+mod clients;
+mod glance;
+mod glance_data;
+mod image_lists;
 mod images;
 mod objects;
 mod races;
@@ -35,6 +39,48 @@ impl Service {
 
     pub fn images(&self, user: &str, method: &str, target: &str) -> TestRequest<'_> {
         self.app.request(method, target).surface("images").user(user, &[])
+    }
+
+    pub fn glance(&self, user: &str, method: &str, target: &str) -> TestRequest<'_> {
+        self.app.request(method, &format!("/v1{target}")).surface("glance").user(user, &[])
+    }
+
+    /// A user creates an image with this data through Glance; its id.
+    pub fn create(&self, user: &str, name: &str, data: impl Into<Vec<u8>>) -> String {
+        let answer = self
+            .glance(user, "POST", "/images")
+            .header("x-image-meta-name", name)
+            .header("x-image-meta-disk_format", "raw")
+            .header("x-image-meta-container_format", "bare")
+            .header("content-type", "application/octet-stream")
+            .header("transfer-encoding", "chunked")
+            .body(data)
+            .send()
+            .expect(201);
+        let body: serde_json::Value = answer.json();
+        body["image"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A user reserves an image through Glance; its id.
+    pub fn reserve(&self, user: &str, name: &str) -> String {
+        let answer = self
+            .glance(user, "POST", "/images")
+            .header("x-image-meta-name", name)
+            .header("content-type", "application/octet-stream")
+            .header("content-length", "0")
+            .send()
+            .expect(201);
+        let body: serde_json::Value = answer.json();
+        assert_eq!(body["image"]["status"], "queued");
+        body["image"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Names on a page of a user's list at Glance.
+    pub fn page(&self, user: &str, query: &str) -> Vec<String> {
+        let body: serde_json::Value =
+            self.glance(user, "GET", &format!("/images/detail{query}")).send().expect(200).json();
+        let rows = body["images"].as_array().unwrap();
+        rows.iter().map(|row| row["name"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// Ann puts an object into `c`.

@@ -155,7 +155,7 @@ fn lists_that_are_merged_stay_in_order_over_many_pages() {
         service.register(&name, &name, n % 2 == 0);
     }
     service.app.host().install();
-    let mut visible = crate::store::images::Visible::to(ANN, 10).unwrap();
+    let mut visible = crate::store::visible::Visible::to(ANN, 10).unwrap();
     let mut names = Vec::new();
     while names.len() < 140 {
         let object = visible.next_image().unwrap().unwrap();
