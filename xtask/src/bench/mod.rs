@@ -5,6 +5,7 @@
 
 mod cases;
 mod idle;
+mod images;
 mod load;
 mod objects;
 mod report;
@@ -25,7 +26,7 @@ cargo xtask bench [OPTIONS]
 
   --rounds N            how often everything is measured (5)
   --seconds N           how long each measurement takes (3)
-  --only small|objects  leave the other half out
+  --only PART           one of small, objects, images
   --wasmtime PATH       the wasmtime 48 to compare with (the one on the path)
 ";
 
@@ -34,10 +35,31 @@ const WASMTIME: &str = "wasmtime 48.";
 
 struct Options {
     rounds: usize,
-    small: bool,
-    objects: bool,
+    only: Option<Part>,
     length: Duration,
     wasmtime: Option<PathBuf>,
+}
+
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Small requests, and an idle host.
+    Small,
+    /// An object of 1 GiB.
+    Objects,
+    /// Pages of images.
+    Images,
+}
+
+impl Part {
+    fn parse(name: &str) -> Outcome<Self> {
+        match name {
+            "small" => Ok(Self::Small),
+            "objects" => Ok(Self::Objects),
+            "images" => Ok(Self::Images),
+            _ => Err(Failure(format!("no part {name}\n\n{USAGE}"))),
+        }
+    }
 }
 
 /// Build, measure, report.
@@ -56,11 +78,15 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome {
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory).context(directory.display())?;
 
-    if options.small {
+    let wanted = |part| options.only.is_none_or(|only| only == part);
+    if wanted(Part::Small) {
         small(workspace, &directory, &options, wasmtime.as_deref())?;
     }
-    if options.objects {
+    if wanted(Part::Objects) {
         report::objects(&objects::measure(workspace, &directory.join("objects"), options.rounds)?);
+    }
+    if wanted(Part::Images) {
+        report::pages(&images::measure(workspace, &directory.join("images"), options.rounds, options.length)?);
     }
     Ok(())
 }
@@ -86,7 +112,7 @@ fn small(workspace: &Workspace, directory: &Path, options: &Options, wasmtime: O
 }
 
 fn parse(arguments: &[String]) -> Outcome<Options> {
-    let mut options = Options { rounds: 5, small: true, objects: true, length: Duration::from_secs(3), wasmtime: None };
+    let mut options = Options { rounds: 5, only: None, length: Duration::from_secs(3), wasmtime: None };
     let mut rest = arguments.iter();
     while let Some(option) = rest.next() {
         let value = rest.next().ok_or_else(|| Failure(format!("{option} needs a value\n\n{USAGE}")))?;
@@ -95,8 +121,7 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
         match option.as_str() {
             "--rounds" => options.rounds = number()?,
             "--seconds" => options.length = Duration::from_secs(number()? as u64),
-            "--only" if value == "small" => options.objects = false,
-            "--only" if value == "objects" => options.small = false,
+            "--only" => options.only = Some(Part::parse(value)?),
             "--wasmtime" => options.wasmtime = Some(value.into()),
             _ => return Err(Failure(format!("no option {option}\n\n{USAGE}"))),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cases::Case;
 use super::idle::Idle;
+use super::images::{COUNTS, Pages};
 use super::objects::Objects;
 
 /// What the host is held to: one case is at least so many times another.
@@ -53,6 +54,20 @@ pub fn print(measured: &BTreeMap<Case, Vec<f64>>, idle: &Idle) {
     let bar = format!("< {}", mebibytes(RESIDENT));
     line("idle resident memory, one plugin", &mebibytes(resident), &bar, resident < RESIDENT);
     println!("cold: ready in {} ms, {} resident", idle.cold.as_millis(), mebibytes(idle.cold_resident));
+}
+
+/// How many times as much a page may cost in the larger registry.
+const PAGE_COST: f64 = 2.0;
+
+/// Print what a page of images took.
+pub fn pages(measured: &Pages) {
+    let [Some(few), Some(many)] = [0, 1].map(|which| measured.rates.get(which).and_then(|rates| median(rates))) else {
+        return;
+    };
+    println!("\n{:<60}{:>10}{:>11}", "a page of 100 images, one client", "measured", "bar");
+    let [small, large] = COUNTS;
+    let name = format!("cost with {large} ({many:.0}/s) / with {small} ({few:.0}/s)");
+    line(&name, &format!("{:.2}", few / many), &format!("<= {PAGE_COST}"), few / many <= PAGE_COST);
 }
 
 /// KiB of memory that an object may cost the host: 64 MB.
