@@ -2,17 +2,21 @@
 //!
 //! [`keys`] is the layout, [`db`] the way to the key-value capability, [`names`] the ordered
 //! streams, [`places`] the way to objects and who may do what; [`accounts`], [`containers`],
-//! [`objects`], [`blocks`] and [`images`] are the operations.
+//! [`objects`], [`versions`], [`manifests`], [`blocks`] and [`images`] are the operations, and
+//! [`collector`] takes back what they leave behind.
 //!
 //! Nothing here knows HTTP beyond the faults that operations end with. Invariant: every write is a
 //! commit with checks on what it was decided by, tried again when another writer was faster.
 
 pub mod accounts;
 pub mod blocks;
+pub mod collector;
 pub mod containers;
 pub mod db;
 pub mod images;
 pub mod keys;
+pub mod manifests;
 pub mod names;
 pub mod objects;
 pub mod places;
+pub mod versions;

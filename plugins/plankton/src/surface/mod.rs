@@ -3,11 +3,14 @@
 //! Owns who is calling and how results and faults become answers; [`images`] and [`objects`] own
 //! their routes. Invariant: whatever goes wrong leaves here as a fault of the service's own shape.
 
+pub mod hashmaps;
 pub mod images;
 pub mod listings;
 pub mod objects;
 pub mod reads;
+pub mod sending;
 pub mod transfers;
+pub mod updates;
 
 use plugbay_sdk::{Answer, Caller, Request, Route, Segment, identity};
 
