@@ -30,8 +30,8 @@ pub const JOB: &str = "collect-blocks";
 /// Seconds between two runs.
 pub const EVERY: u32 = 15;
 
-/// Most commits of one run.
-const COMMITS: usize = 256;
+/// Most commits of one run: seconds, as a rule.
+const COMMITS: usize = 2_048;
 
 /// `g` keys read at once.
 const PAGE: u32 = 32;

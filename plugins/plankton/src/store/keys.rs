@@ -12,7 +12,7 @@
 //! | `b/HASH` | block record, JSON | a block that is kept as blob `block/HASH` |
 //! | `r/HASH/MAP` | empty | the block is used by that map |
 //! | `m/MAP/CHUNK` | packed blocks | block list of an object of more than 16 blocks |
-//! | `g/TIME/MAP` | JSON | a map to look at: an upload under way, or content no longer used |
+//! | `g/TIME/MAP` | JSON | for the collector: the map of an upload under way or of content no longer used, a removed container, doomed blocks |
 //! | `s/PRINCIPAL/ACCOUNT/CONTAINER/UUID` | key of the head | objects shared with a principal |
 //! | `l/o/OWNER/TIME/UUID` | key of the head | images of an owner, by time of registration |
 //! | `l/s/PRINCIPAL/TIME/UUID` | key of the head | images shared with a principal, likewise |
