@@ -36,6 +36,9 @@ const COMMITS: usize = 2_048;
 /// `g` keys read at once.
 const PAGE: u32 = 32;
 
+/// Classes of keys that name what is in a container. Of a removed one, markers of long names are left.
+const NAMED: [char; 1] = ['o'];
+
 /// Blocks in one commit: three checks and ops for each, and the `g` keys around them.
 const TOGETHER: usize = (COMMIT - 3) / 3;
 
@@ -201,12 +204,25 @@ impl Run {
             self.left = 0;
             return Ok(());
         }
+        for class in NAMED {
+            if !self.clear(class, container)? {
+                return Ok(());
+            }
+        }
+        let mut batch = Batch::default();
+        batch.delete(key);
+        self.commit(batch)?;
+        Ok(())
+    }
+
+    /// Remove what is left of a class of names in a container; false if there is more to do.
+    fn clear(&mut self, class: char, container: &str) -> Result<bool, Stop> {
         let mut spaces = vec![container.to_owned()];
         while let Some(space) = spaces.pop() {
-            let prefix = keys::space(&space);
+            let prefix = keys::space(class, &space);
             loop {
                 if self.left == 0 {
-                    return Ok(());
+                    return Ok(false);
                 }
                 let limit = u32::try_from(COMMIT).unwrap_or(PAGE);
                 let page = db::scan(&prefix, &keys::end_of(&prefix), limit, false)?;
@@ -222,7 +238,7 @@ impl Run {
                     .collect();
                 let mut full = false;
                 for space in &below {
-                    let prefix = keys::space(space);
+                    let prefix = keys::space(class, space);
                     full |= !db::scan(&prefix, &keys::end_of(&prefix), 1, false)?.entries.is_empty();
                 }
                 if full {
@@ -237,10 +253,7 @@ impl Run {
                 self.commit(batch)?;
             }
         }
-        let mut batch = Batch::default();
-        batch.delete(key);
-        self.commit(batch)?;
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -131,9 +131,9 @@ pub(super) fn below(space: &str, head: &str) -> String {
     format!("^{}", digest(&format!("{space}/{head}")))
 }
 
-/// Prefix of the heads of objects in a space of names.
-pub(super) fn space(space: &str) -> String {
-    format!("o/{space}/")
+/// Prefix of the keys of a class in a space of names.
+pub(super) fn space(class: char, space: &str) -> String {
+    format!("{class}/{space}/")
 }
 
 /// Prefix of the histories of all objects of a container.

@@ -1,14 +1,16 @@
 //! Reading objects: the fields that describe one, conditions, and ranges as segments.
 
+use plugbay_sdk::Answer;
+
 use super::{
     Call, bare, hashmaps, json,
     objects::{Outcome, Target},
     sending::{Sending, Source},
 };
 use crate::{
-    conditions,
+    conditions::{self, Current},
     faults::{Fault, Kind},
-    headers::{encode_content_type, encode_object, encode_part},
+    headers::{Headers, encode_content_type, encode_object, encode_part},
     object::Object,
     sharing::Access,
     store::{
@@ -79,12 +81,36 @@ pub(super) fn read(call: &Call<'_>, target: &Target) -> Result<Outcome, Fault> {
         Some(version) => versions::readable(account, container, object, &call.user, version)?,
         None => places::readable(account, container, object, &call.user)?,
     };
-    let (object, content) = (&kept.value, &kept.value.content);
-    let mut fields = if version.is_some() { plain(object) } else { described(call, &place, object)? };
-    let hashmap = call.query.has("hashmap") && !call.is_head();
-    let parts = if hashmap { None } else { Parts::of(object, &call.user) };
-    let (size, current, source) = match parts {
-        None => (content.size, object.current(), Source::Content(content.clone())),
+    let object = &kept.value;
+    let fields = if version.is_some() { plain(object) } else { described(call, &place, object)? };
+    if call.query.has("hashmap") && !call.is_head() {
+        return match unmodified(&call.headers, &object.current(), &fields)? {
+            Some(answer) => Ok(answer.into()),
+            None => hashmaps::show(fields, &object.content).map(Outcome::Answer),
+        };
+    }
+    send(&call.headers, call.is_head(), object, &call.user, fields)
+}
+
+/// The answer to a read whose conditions say that the client has it already.
+fn unmodified(headers: &Headers, current: &Current, fields: &[(String, String)]) -> Result<Option<Answer>, Fault> {
+    match conditions::before_read(headers, current) {
+        Err(fault) if fault.kind == Kind::NotModified => Ok(Some(bare(304, fields.to_vec()))),
+        done => done.map(|()| None),
+    }
+}
+
+/// An object's bytes with these fields, as far as conditions and ranges ask for them; for HEAD none.
+/// A manifest's are those of its parts, as the reader may see them.
+pub(super) fn send(
+    headers: &Headers,
+    head: bool,
+    object: &Object,
+    reader: &str,
+    mut fields: Vec<(String, String)>,
+) -> Result<Outcome, Fault> {
+    let (size, current, source) = match Parts::of(object, reader) {
+        None => (object.content.size, object.current(), Source::Content(object.content.clone())),
         Some(parts) => {
             let manifest = parts.find()?;
             let etag = |(name, _): &&mut (String, String)| name.eq_ignore_ascii_case("etag");
@@ -94,18 +120,14 @@ pub(super) fn read(call: &Call<'_>, target: &Target) -> Result<Outcome, Fault> {
             (manifest.size, manifest.current(object), Source::Parts(parts, manifest.etag))
         }
     };
-    match conditions::before_read(&call.headers, &current) {
-        Err(fault) if fault.kind == Kind::NotModified => return Ok(bare(304, fields).into()),
-        done => done?,
+    if let Some(answer) = unmodified(headers, &current, &fields)? {
+        return Ok(answer.into());
     }
-    if hashmap {
-        return hashmaps::show(fields, content).map(Outcome::Answer);
-    }
-    if call.is_head() {
+    if head {
         return Ok(bare(200, fields).header("content-length", size.to_string()).into());
     }
     let mut sending = Sending::of(source);
-    let ranges = conditions::ranges(&call.headers, size, &current)?
+    let ranges = conditions::ranges(headers, size, &current)?
         .filter(|ranges| ranges.len() == 1 || ranges.len() * (3 * object.content_type.len() + 256) < HEADS);
     match ranges.as_deref() {
         None => {
@@ -121,7 +143,7 @@ pub(super) fn read(call: &Call<'_>, target: &Target) -> Result<Outcome, Fault> {
 }
 
 /// Number and time of each version, oldest first.
-fn list_versions(call: &Call<'_>, target: &Target) -> Result<plugbay_sdk::Answer, Fault> {
+fn list_versions(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
     let Target { account, container, object } = target;
     let versions = versions::list(account, container, object, &call.user)?;
     let rows: Vec<(u64, String)> = versions.into_iter().map(|(number, made)| (number, made.decimal())).collect();
