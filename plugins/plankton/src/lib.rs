@@ -2,15 +2,17 @@
 //!
 //! An image *is* an object with metadata of its own, so registry and object store are one plugin
 //! with one history. Rules are in plain modules that know no host: faults, headers, locations,
-//! sharing, conditions, hashes, listings, images and
-//! Glance's view of them. [`store`] keeps things, [`surface`] binds requests
-//! to both. What is served and what is not yet is in the README.
+//! sharing, conditions, content ranges, hashes, hashmaps, listings, images and Glance's view of them.
+//! [`store`] keeps things, [`surface`] binds requests to both. What is served and what is not is in the
+//! README.
 //!
-//! Nothing is kept in memory between requests, and object bytes never pass through here.
+//! Nothing is kept in memory between requests, and object bytes do not pass through here.
 
 pub mod conditions;
+pub mod content_range;
 pub mod faults;
 pub mod glance;
+pub mod hashmap;
 pub mod headers;
 pub mod image;
 pub mod listing;
@@ -25,7 +27,9 @@ pub mod time;
 #[cfg(test)]
 mod tests;
 
-use plugbay_sdk::{Plugin, export_plugin};
+use plugbay_sdk::{JobScope, Plugin, export_plugin};
+
+use store::collector;
 
 /// Version of the key space's layout.
 const SCHEMA: u32 = 1;
@@ -37,6 +41,7 @@ pub fn plugin() -> Plugin {
         .surface(surface::images::surface())
         .surface(surface::objects::surface())
         .surface(surface::glance::surface())
+        .every(collector::JOB, collector::EVERY, JobScope::Shared, |_| collector::run())
 }
 
-export_plugin!(plugin, resume);
+export_plugin!(plugin, resume, jobs);

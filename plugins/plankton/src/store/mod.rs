@@ -2,21 +2,24 @@
 //!
 //! [`keys`] is the layout, [`db`] the way to the key-value capability, [`names`] the ordered
 //! streams, [`places`] the way to objects and who may do what; [`accounts`], [`containers`],
-//! [`objects`], [`blocks`], [`images`] and [`glance`] are the operations; [`visible`] and [`selection`]
-//! are lists of images.
+//! [`objects`], [`versions`], [`manifests`], [`blocks`], [`images`] and [`glance`] are the operations;
+//! [`visible`] and [`selection`] are lists of images; [`collector`] takes back what all leave behind.
 //!
 //! Nothing here knows HTTP beyond the faults that operations end with. Invariant: every write is a
 //! commit with checks on what it was decided by, tried again when another writer was faster.
 
 pub mod accounts;
 pub mod blocks;
+pub mod collector;
 pub mod containers;
 pub mod db;
 pub mod glance;
 pub mod images;
 pub mod keys;
+pub mod manifests;
 pub mod names;
 pub mod objects;
 pub mod places;
 pub mod selection;
+pub mod versions;
 pub mod visible;

@@ -4,12 +4,15 @@
 //! [`objects`] own their routes. Invariant: whatever goes wrong leaves here as a fault of the service's own shape.
 
 pub mod glance;
+pub mod hashmaps;
 pub mod images;
 pub mod listings;
 pub mod lists;
 pub mod objects;
 pub mod reads;
+pub mod sending;
 pub mod transfers;
+pub mod updates;
 
 use plugbay_sdk::{Answer, Caller, Request, Route, Segment, identity};
 

@@ -13,16 +13,20 @@ use crate::{
     object::{Object, check_entries, check_object_name, overlay},
     store::{
         objects::{self, Draft},
-        places,
+        places, versions,
     },
 };
 
 /// `PUT` with `X-Copy-From` or `X-Move-From`.
 pub(super) fn from_source(call: &Call<'_>, target: &Target, field: &str, moves: bool) -> Result<Answer, Fault> {
+    transfer(call, &source(call, field)?, target, moves)
+}
+
+/// The object that a field such as `X-Copy-From` names, in the account that `X-Source-Account` names.
+pub(super) fn source(call: &Call<'_>, field: &str) -> Result<Target, Fault> {
     let account = call.headers.text("x-source-account")?;
     let (container, object) = path(call, field)?;
-    let source = Target { account: account.unwrap_or_else(|| call.user.clone()), container, object };
-    transfer(call, &source, target, moves)
+    Ok(Target { account: account.unwrap_or_else(|| call.user.clone()), container, object })
 }
 
 /// `COPY` or `MOVE` with `Destination`.
@@ -48,9 +52,8 @@ fn transfer(call: &Call<'_>, source: &Target, target: &Target, moves: bool) -> R
     if call.query.has("delimiter") {
         return Err(not_yet("Copying or moving a subtree"));
     }
-    if call.headers.has("x-source-version") {
-        return Err(not_yet("Copying from a version"));
-    }
+    // Only what is there now can be moved.
+    let version = if moves { None } else { call.headers.text("x-source-version")?.filter(|text| !text.is_empty()) };
     check_object_name(&target.object)?;
     let mut written = Written::read(call, &target.account)?;
     if call.query.has("ignore_content_type") {
@@ -60,7 +63,13 @@ fn transfer(call: &Call<'_>, source: &Target, target: &Target, moves: bool) -> R
         own(call, &source.account)?;
     }
     let made = objects::transfer(
-        || places::readable(&source.account, &source.container, &source.object, &call.user),
+        || {
+            let Target { account, container, object } = source;
+            match &version {
+                Some(version) => versions::readable(account, container, object, &call.user, version),
+                None => places::readable(account, container, object, &call.user),
+            }
+        },
         || {
             let (place, head) = places::writable(&target.account, &target.container, &target.object, &call.user)?;
             let current = head.as_ref().map(|kept| kept.value.current());
