@@ -15,6 +15,7 @@ pub mod listing;
 pub mod location;
 pub mod merkle;
 pub mod object;
+pub mod settings;
 pub mod sharing;
 pub mod store;
 pub mod surface;
@@ -34,6 +35,8 @@ pub fn plugin() -> Plugin {
         .schema(SCHEMA)
         .surface(surface::images::surface())
         .surface(surface::objects::surface())
+        .surface(surface::identity::tokens())
+        .surface(surface::identity::account())
 }
 
 export_plugin!(plugin, resume);

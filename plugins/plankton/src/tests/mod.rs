@@ -1,5 +1,6 @@
 //! The plugin from request to answer, on a host in memory.
 
+mod identity;
 mod images;
 mod objects;
 mod races;
