@@ -9,6 +9,7 @@
 
 pub mod conditions;
 pub mod faults;
+pub mod filter;
 pub mod headers;
 pub mod image;
 pub mod listing;
@@ -20,6 +21,7 @@ pub mod sharing;
 pub mod store;
 pub mod surface;
 pub mod time;
+pub mod xml;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ pub fn plugin() -> Plugin {
         .schema(SCHEMA)
         .surface(surface::images::surface())
         .surface(surface::objects::surface())
+        .surface(surface::public::surface())
         .surface(surface::identity::tokens())
         .surface(surface::identity::account())
 }

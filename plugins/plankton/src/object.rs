@@ -2,7 +2,7 @@
 //!
 //! Owns the record, its limits and how metadata headers change it. It does not read or write the
 //! store. Invariant: the two metadata domains, the object store's own and the image registry's,
-//! never mix; permissions belong to the path and live exactly as long as the object at it.
+//! never mix; permissions and publicity belong to the path and live exactly as long as the object at it.
 
 use std::collections::BTreeMap;
 
@@ -66,6 +66,9 @@ pub struct Object {
     /// Who else may read and write it.
     #[serde(default, skip_serializing_if = "Permissions::is_empty")]
     pub permissions: Permissions,
+    /// The id under which everyone may read it without a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<String>,
     /// In a history only: this version ended the object.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,

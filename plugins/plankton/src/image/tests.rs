@@ -47,6 +47,7 @@ fn object(name: &str, size: u64) -> Object {
             properties: BTreeMap::from([("root_partition".into(), "a b:~".into())]),
         }),
         permissions: Permissions::parse("read=*").unwrap(),
+        public: None,
         deleted: false,
     }
 }

@@ -3,11 +3,15 @@
 //! Owns who is calling and how results and faults become answers; [`images`] and [`objects`] own
 //! their routes. Invariant: whatever goes wrong leaves here as a fault of the service's own shape.
 
+pub mod bulk;
 pub mod identity;
 pub mod images;
 pub mod listings;
 pub mod objects;
+pub mod public;
 pub mod reads;
+pub mod resumed;
+pub mod rows;
 pub mod transfers;
 
 use plugbay_sdk::{Answer, Caller, Request, Route, Segment, identity as provider};

@@ -3,14 +3,20 @@
 //! Routes and the calls on objects; what lists rows is in [`super::listings`], what copies in
 //! [`super::transfers`].
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use plugbay_sdk::{
-    Answer, DigestAlgorithm, Event, IntoStep as _, Params, Receive, ReceiveError, Request, Route, Step, Surface,
+    Answer, DigestAlgorithm, Event, IntoStep as _, More, Params, Park, Receive, ReceiveError, Request, Route, Step,
+    Surface,
 };
 
 use super::{
-    ALWAYS, Call, HOST_ERRORS, finish, listings, no_endpoint, not_yet, nowhere, reads, transfers, unknown_path,
+    ALWAYS, Call, HOST_ERRORS,
+    bulk::{self, Progress},
+    finish, listings, no_endpoint, not_yet, nowhere, public, reads,
+    resumed::Resumed,
+    rows::broken_off,
+    transfers, unknown_path,
 };
 use crate::{
     conditions,
@@ -25,6 +31,7 @@ use crate::{
         db::Kept,
         objects::{self, Draft},
         places::{self, Place},
+        publishing,
     },
 };
 
@@ -78,7 +85,10 @@ pub fn surface() -> Surface {
     let mut surface = Surface::new("objects").errors(HOST_ERRORS.0, HOST_ERRORS.1).without_auto_head().resumable_table(
         &TABLE,
         handle,
-        |_, request, params, (), event| finish(request, resume(request, params, event)),
+        |op, request, params, resumed: Option<Resumed>, event| match resumed {
+            None => finish(request, resume(request, params, event)).into_step(),
+            Some(resumed) => go_on(op, request, params, &resumed),
+        },
     );
     for (name, value) in ALWAYS {
         surface = surface.header(name, value);
@@ -87,17 +97,42 @@ pub fn surface() -> Surface {
 }
 
 fn handle(op: Op, request: &Request, params: Params<'_>) -> Step {
-    match dispatch(op, request, params) {
+    step(request, dispatch(op, request, params, None))
+}
+
+fn step(request: &Request, outcome: Result<Outcome, Fault>) -> Step {
+    match outcome {
         Ok(Outcome::Answer(answer)) => finish(request, Ok(answer)).into_step(),
         Ok(Outcome::Receive(receive)) => receive.then(&()).into_step(),
+        Ok(Outcome::Part(part, resumed)) => {
+            let Answer { head, body } = finish(request, Ok(part));
+            More { head: Some(head), body, continuation: Vec::new() }.then(&resumed).into_step()
+        }
+        Ok(Outcome::Later(resumed)) => Park::new(Duration::ZERO).then(&resumed).into_step(),
         Err(fault) => finish(request, Err(fault)).into_step(),
     }
 }
 
-/// How a call ends, or that its body is to be taken first.
+/// The next step of a call that takes several.
+fn go_on(op: Op, request: &Request, params: Params<'_>, resumed: &Resumed) -> Step {
+    let outcome = dispatch(op, request, params, Some(resumed));
+    match (&outcome, resumed) {
+        (Err(fault), Resumed::Listing(page)) if page.sent => {
+            plugbay_sdk::error!("a listing cannot go on: {fault}");
+            broken_off().into_step()
+        }
+        _ => step(request, outcome),
+    }
+}
+
+/// How a call ends, that its body is to be taken first, or how it goes on.
 pub(super) enum Outcome {
     Answer(Answer),
     Receive(Receive),
+    /// Send this part of the answer first.
+    Part(Answer, Resumed),
+    /// There is nothing to send yet; let others have their turn.
+    Later(Resumed),
 }
 
 impl From<Answer> for Outcome {
@@ -130,7 +165,7 @@ impl Target {
     }
 }
 
-fn dispatch(op: Op, request: &Request, params: Params<'_>) -> Result<Outcome, Fault> {
+fn dispatch(op: Op, request: &Request, params: Params<'_>, resumed: Option<&Resumed>) -> Result<Outcome, Fault> {
     if matches!(op, Op::Nowhere) {
         return Ok(no_endpoint(&TABLE, request)?.into());
     }
@@ -142,23 +177,25 @@ fn dispatch(op: Op, request: &Request, params: Params<'_>) -> Result<Outcome, Fa
         Op::Object if object.is_empty() => Op::Container,
         op => op,
     };
-    if call.query.get("format") == Some("xml") && request.method == "GET" && !matches!(op, Op::Object) {
-        return Err(not_yet("A listing in XML"));
-    }
+    let (page, progress) = match resumed {
+        Some(Resumed::Listing(page)) => (Some(page), None),
+        Some(Resumed::Bulk(progress)) => (None, Some(progress)),
+        None => (None, None),
+    };
     Ok(match (op, request.method.as_str()) {
-        (Op::Top, _) => listings::accounts(&call)?.into(),
-        (Op::Account, "HEAD" | "GET") => listings::containers(&call, account)?.into(),
+        (Op::Top, _) => listings::accounts(&call, page)?,
+        (Op::Account, "HEAD" | "GET") => listings::containers(&call, account, page)?,
         (Op::Account, "POST") => listings::update_account(&call, account)?.into(),
-        (Op::Container, "HEAD" | "GET") => listings::objects(&call, account, container)?.into(),
+        (Op::Container, "HEAD" | "GET") => listings::objects(&call, account, container, page)?,
         (Op::Container, "PUT") => put_container(&call, account, container)?.into(),
         (Op::Container, "POST") => post_container(&call, account, container)?.into(),
-        (Op::Container, "DELETE") => delete_container(&call, account, container)?.into(),
+        (Op::Container, "DELETE") => delete_container(&call, account, container, progress)?,
         (Op::Object, "HEAD" | "GET") => reads::read(&call, &target)?.into(),
-        (Op::Object, "PUT") => put(&call, &target)?,
+        (Op::Object, "PUT") => put(&call, &target, progress)?,
         (Op::Object, "POST") => update(&call, &target)?.into(),
-        (Op::Object, "COPY") => transfers::to_destination(&call, &target, false)?.into(),
-        (Op::Object, "MOVE") => transfers::to_destination(&call, &target, true)?.into(),
-        (Op::Object, "DELETE") => delete(&call, &target)?.into(),
+        (Op::Object, "COPY") => transfers::to_destination(&call, &target, false, progress)?,
+        (Op::Object, "MOVE") => transfers::to_destination(&call, &target, true, progress)?,
+        (Op::Object, "DELETE") => delete(&call, &target, progress)?,
         _ => return Err(unknown_path()),
     })
 }
@@ -202,18 +239,23 @@ fn post_container(call: &Call<'_>, account: &str, container: &str) -> Result<Ans
     Ok(Answer::new(202))
 }
 
-fn delete_container(call: &Call<'_>, account: &str, container: &str) -> Result<Answer, Fault> {
+fn delete_container(
+    call: &Call<'_>,
+    account: &str,
+    container: &str,
+    progress: Option<&Progress>,
+) -> Result<Outcome, Fault> {
     own(call, account)?;
-    if call.query.has("delimiter") {
-        return Err(not_yet("Emptying a container"));
-    }
     // Anything but an integer counts as absent: clients send fractions and mean now.
     let until = call.query.get("until").map(str::parse::<i64>);
     if matches!(until, Some(Ok(_))) {
         return Err(not_yet("Purging the history of a container"));
     }
+    if bulk::delimiter(call).is_some() {
+        return bulk::empty(call, account, container, progress);
+    }
     containers::delete(account, container)?;
-    Ok(Answer::new(204))
+    Ok(Answer::new(204).into())
 }
 
 /// Whether the request writes data rather than metadata.
@@ -222,16 +264,17 @@ fn is_data(call: &Call<'_>) -> Result<bool, Fault> {
     Ok(kind.trim() == "application/octet-stream" || call.headers.has("x-source-object"))
 }
 
-/// What a write gives beside data: metadata, presentation, permissions.
+/// What a write gives beside data: metadata, presentation, permissions, publicity.
 pub(super) struct Written {
     pub content_type: Option<String>,
     pub meta: Vec<(String, String)>,
     pub presentation: Vec<(String, String)>,
     pub permissions: Option<Permissions>,
+    pub publish: Option<bool>,
 }
 
 impl Written {
-    /// Read the headers of a write to this account; sharing is the owner's.
+    /// Read the headers of a write to this account; sharing and publishing are the owner's.
     pub fn read(call: &Call<'_>, account: &str) -> Result<Written, Fault> {
         let permissions = match call.headers.text("x-object-sharing")? {
             None => None,
@@ -241,14 +284,9 @@ impl Written {
                 Some(permissions)
             }
         };
-        if let Some(public) = call.headers.text("x-object-public")? {
-            match public.trim().to_ascii_lowercase().as_str() {
-                "" | "false" => {}
-                "true" => return Err(not_yet("Publishing an object")),
-                _ => {
-                    return Err(Fault::bad_request("Bad X-Object-Public header value"));
-                }
-            }
+        let publish = public::asked(&call.headers)?;
+        if publish == Some(true) {
+            own(call, account)?;
         }
         let content_type = call.headers.text("content-type")?;
         Ok(Written {
@@ -256,6 +294,7 @@ impl Written {
             meta: object::metadata(&call.headers, "x-object-meta-")?,
             presentation: object::presentation(&call.headers)?,
             permissions,
+            publish,
         })
     }
 }
@@ -269,11 +308,11 @@ fn uploading(call: &Call<'_>, target: &Target) -> Result<(Place, Option<Kept<Obj
     Ok((place, head))
 }
 
-fn put(call: &Call<'_>, target: &Target) -> Result<Outcome, Fault> {
+fn put(call: &Call<'_>, target: &Target, progress: Option<&Progress>) -> Result<Outcome, Fault> {
     check_object_name(&target.object)?;
     for (name, moves) in [("x-copy-from", false), ("x-move-from", true)] {
         if call.headers.has(name) {
-            return Ok(transfers::from_source(call, target, name, moves)?.into());
+            return transfers::from_source(call, target, name, moves, progress);
         }
     }
     if call.query.has("hashmap") {
@@ -339,6 +378,7 @@ fn resume(request: &Request, params: Params<'_>, event: Event) -> Result<Answer,
                 meta: BTreeMap::new(),
                 image: there.and_then(|object| object.image.clone()),
                 permissions: there.map(|object| object.permissions.clone()).unwrap_or_default(),
+                publish: written.publish,
             };
             overlay(&mut draft.presentation, written.presentation.clone());
             overlay(&mut draft.meta, written.meta.clone());
@@ -374,6 +414,9 @@ fn update(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
     if let Some(permissions) = &written.permissions {
         objects::share(find, |_| Ok(permissions.clone()))?;
     }
+    if let Some(publish) = written.publish {
+        publishing::publish(find, publish)?;
+    }
     let merges = call.query.has("update");
     if merges && written.meta.is_empty() && written.presentation.is_empty() {
         return Ok(Answer::new(202));
@@ -396,11 +439,11 @@ fn update(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
     Ok(Answer::new(202).header("X-Object-Version", object.version.to_string()))
 }
 
-fn delete(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
+fn delete(call: &Call<'_>, target: &Target, progress: Option<&Progress>) -> Result<Outcome, Fault> {
     let Target { account, container, object } = target;
     own(call, account)?;
-    if call.query.has("delimiter") {
-        return Err(not_yet("Deleting a subtree"));
+    if let Some(delimiter) = bulk::delimiter(call) {
+        return bulk::remove(call, target, delimiter, progress);
     }
     objects::remove(
         || {
@@ -409,5 +452,5 @@ fn delete(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
         },
         &call.user,
     )?;
-    Ok(Answer::new(204))
+    Ok(Answer::new(204).into())
 }

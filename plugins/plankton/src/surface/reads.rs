@@ -2,12 +2,13 @@
 
 use plugbay_sdk::{Answer, Segment};
 
-use super::{Call, bare, not_yet, objects::Target};
+use super::{Call, bare, not_yet, objects::Target, public};
 use crate::{
     conditions,
     faults::{Fault, Kind},
-    headers::{encode_content_type, encode_object, encode_part},
+    headers::{Headers, encode_content_type, encode_object, encode_part},
     object::Object,
+    settings::Settings,
     sharing::Access,
     store::{
         blocks, db,
@@ -35,6 +36,9 @@ fn described(call: &Call<'_>, place: &Place, object: &Object) -> Result<Vec<(Str
     let prefixed = object.meta.iter().map(|(name, value)| (format!("X-Object-Meta-{}", encode_part(name)), value));
     let presented = object.presentation.iter().map(|(name, value)| (name.clone(), value));
     fields.extend(prefixed.chain(presented).map(|(name, value)| (name, encode_object(value))));
+    if let Some(id) = object.public.as_deref().filter(|_| call.user == object.account) {
+        fields.push(("X-Object-Public".to_owned(), public::link(call, &Settings::load()?.endpoints, id)));
+    }
     if let Some((name, permissions)) = places::permissions(place, Some(object))? {
         let sharing = encode_object(&permissions.to_string());
         fields.push(("X-Object-Sharing".to_owned(), sharing));
@@ -62,18 +66,28 @@ pub(super) fn read(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
     }
     let Target { account, container, object } = target;
     let (place, kept) = places::readable(account, container, object, &call.user)?;
-    let (object, content) = (&kept.value, &kept.value.content);
+    let fields = described(call, &place, &kept.value)?;
+    send(&call.headers, call.is_head(), &kept.value, fields)
+}
+
+/// An object's bytes with these fields, as far as conditions and ranges ask for them; for HEAD none.
+pub(super) fn send(
+    headers: &Headers,
+    head: bool,
+    object: &Object,
+    fields: Vec<(String, String)>,
+) -> Result<Answer, Fault> {
+    let content = &object.content;
     let current = object.current();
-    let fields = described(call, &place, object)?;
-    match conditions::before_read(&call.headers, &current) {
+    match conditions::before_read(headers, &current) {
         Err(fault) if fault.kind == Kind::NotModified => return Ok(bare(304, fields)),
         done => done?,
     }
-    if call.is_head() {
+    if head {
         return Ok(bare(200, fields).header("content-length", content.size.to_string()));
     }
     let whole = conditions::Stretch { offset: 0, length: content.size };
-    let Some(ranges) = conditions::ranges(&call.headers, content.size, &current)? else {
+    let Some(ranges) = conditions::ranges(headers, content.size, &current)? else {
         let mut answer = bare(200, fields);
         answer.body = blocks::segments(content, whole)?;
         return Ok(answer);
