@@ -7,8 +7,11 @@ use std::{cmp::Ordering, collections::BTreeMap};
 
 use crate::headers::metadata_name;
 
+/// Whether an ordering is the one asked for.
+type Holds = fn(Ordering) -> bool;
+
 /// How a value is compared; the longer signs first, because the shorter ones start them.
-const SIGNS: [(&str, fn(Ordering) -> bool); 6] = [
+const SIGNS: [(&str, Holds); 6] = [
     ("!=", Ordering::is_ne),
     ("<=", Ordering::is_le),
     (">=", Ordering::is_ge),
@@ -27,7 +30,7 @@ pub struct Filter {
 enum Term {
     Has(String),
     Lacks(String),
-    Compares(String, fn(Ordering) -> bool, String),
+    Compares(String, Holds, String),
 }
 
 impl Filter {

@@ -162,7 +162,10 @@ impl Transfer<'_> {
 
     /// As many changes as fit into a commit, and for how many of the names.
     fn changes(&self, names: &[String], viewer: &mut Viewer) -> Result<(usize, Vec<Change>), Fault> {
-        let mut room = COMMIT - 2 * SHARDS - 1;
+        let apart = self.source.record.value.id != self.target.record.value.id;
+        let shards = if self.moves && apart { 2 * SHARDS } else { SHARDS };
+        // One for the check that the target's container is still there.
+        let mut room = COMMIT - shards - 1;
         let mut changes: Vec<Change> = Vec::new();
         for (done, name) in names.iter().enumerate() {
             let Some(change) = self.change(name, viewer)? else {

@@ -144,7 +144,7 @@ impl Asked {
             name => Some(text(name).ok_or_else(|| Fault::bad_request("Malformed request: tenantName is no text"))?),
         };
         let password = &auth["passwordCredentials"];
-        let (token, user) = match (text(&auth["token"]["id"]), text(&password["password"])) {
+        let (token, user) = match (auth.pointer("/token/id").and_then(text), text(&password["password"])) {
             (Some(token), _) => (token, None),
             (None, Some(token)) => (token, Some(text(&password["username"]).ok_or_else(lacking)?)),
             (None, None) => return Err(lacking()),

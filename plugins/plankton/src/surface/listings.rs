@@ -96,7 +96,7 @@ pub(super) fn accounts(call: &Call<'_>, page: Option<&Page>) -> Result<Outcome, 
         if last {
             return Ok(writer.finish(Vec::new(), None));
         }
-        if writer.is_full() || writer.rows() % CONTAINERS == 0 {
+        if writer.is_full() || writer.rows().is_multiple_of(CONTAINERS) {
             return Ok(writer.finish(Vec::new(), from));
         }
     }

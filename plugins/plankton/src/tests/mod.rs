@@ -1,8 +1,11 @@
 //! The plugin from request to answer, on a host in memory.
 
+mod bulk;
 mod identity;
 mod images;
+mod listings;
 mod objects;
+mod public;
 mod races;
 mod sharing;
 
