@@ -5,6 +5,8 @@
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
+use percent_encoding::percent_decode_str;
+
 use crate::headers::metadata_name;
 
 /// Whether an ordering is the one asked for.
@@ -62,7 +64,11 @@ impl Term {
             return name(rest).map(Term::Lacks);
         }
         let Some(at) = text.find(['!', '<', '>', '=']) else {
-            return name(text).map(Term::Has);
+            // The original's own client encodes what it asks for twice.
+            return match percent_decode_str(text).decode_utf8() {
+                Ok(decoded) if decoded != text => Term::parse(&decoded),
+                _ => name(text).map(Term::Has),
+            };
         };
         let (key, rest) = text.split_at_checked(at)?;
         for (sign, holds) in SIGNS {
@@ -88,8 +94,16 @@ mod tests {
     #[test]
     fn presence_absence_and_values_all_have_to_hold() {
         let meta = [("Color", "blue"), ("Trash-Can", "1")];
-        for filter in ["color", "COLOR, trash_can", "!none", "color=blue", "color != red,trash-can>=1", ",,", "color<c"]
-        {
+        for filter in [
+            "color",
+            "COLOR, trash_can",
+            "!none",
+            "color=blue",
+            "color != red,trash-can>=1",
+            ",,",
+            "color<c",
+            "color%3Dblue",
+        ] {
             assert!(passes(filter, &meta), "{filter}");
         }
         for filter in ["none", "!color", "color=red", "color=blue,none", "none=1", "none!=1", "color<=blu"] {

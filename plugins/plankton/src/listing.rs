@@ -4,6 +4,8 @@
 //! point and never for one it does not need: whole virtual directories are stepped over with one
 //! seek, so a listing costs what it returns.
 
+use percent_encoding::percent_decode_str;
+
 use crate::headers::Query;
 
 /// Most rows of one answer.
@@ -69,6 +71,18 @@ impl Selection {
                 .filter(|limit| *limit > 0)
                 .map_or(ROWS, |limit: usize| limit.min(ROWS)),
         }
+    }
+
+    /// The same with what was asked for percent-decoded once more; none if that changes nothing.
+    pub fn decoded(&self) -> Option<Selection> {
+        let again = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let decoded = Selection {
+            prefix: again(&self.prefix),
+            delimiter: self.delimiter.as_deref().map(again),
+            marker: self.marker.as_deref().map(again),
+            ..self.clone()
+        };
+        (decoded != *self).then_some(decoded)
     }
 }
 

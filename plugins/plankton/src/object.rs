@@ -28,6 +28,8 @@ pub const BODY: u64 = 5 * 1024 * 1024 * 1024;
 pub const ENTRIES: usize = 32;
 /// Most characters of a metadata name with its header prefix.
 const META_NAME: usize = 128;
+/// Most metadata headers of one request.
+const HEADERS: usize = 90;
 /// Most characters of a metadata value.
 pub const META_VALUE: usize = 256;
 
@@ -181,6 +183,9 @@ pub fn presentation(headers: &Headers) -> Result<Vec<(String, String)>, Fault> {
 /// The metadata a request gives under a header prefix such as `x-object-meta-`, by normal name.
 pub fn metadata(headers: &Headers, prefix: &str) -> Result<Vec<(String, String)>, Fault> {
     let given = headers.prefixed(prefix)?;
+    if given.len() > HEADERS {
+        return Err(Fault::bad_request("Too many headers"));
+    }
     let mut named = Vec::with_capacity(given.len());
     for (name, value) in given {
         if name.is_empty() {

@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Call,
-    objects::{Outcome, Target},
-    resumed::Resumed,
+    objects::{Going, Outcome, Target},
 };
 use crate::{
     faults::Fault,
@@ -23,8 +22,8 @@ use crate::{
     },
 };
 
-/// How long one step works before others have their turn.
-const STEP: Duration = Duration::from_secs(5);
+/// How long one step works before others have their turn. In tests it takes several steps.
+const STEP: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 5_000 });
 
 /// How far a call on a subtree came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +57,7 @@ fn from(progress: Option<&Progress>) -> &str {
 fn later(progress: Option<&Progress>, swept: Swept) -> Result<Outcome, bool> {
     let found = swept.found || progress.is_some_and(|progress| progress.found);
     match swept.from {
-        Some(from) => Ok(Outcome::Later(Resumed::Bulk(Progress { from, found }))),
+        Some(from) => Ok(Outcome::Again(Going::Bulk(Progress { from, found }))),
         None => Err(found),
     }
 }

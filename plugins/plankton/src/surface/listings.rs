@@ -260,7 +260,7 @@ pub(super) fn objects(call: &Call<'_>, account: &str, container: &str, page: Opt
     }
     let endpoints = Settings::load()?.endpoints;
     let filter = Filter::parse(call.query.get("meta").unwrap_or_default());
-    let selection = Selection::from_query(&call.query);
+    let selection = asked(call, &record.value.id, before)?;
     let names = Objects::new(&record.value.id, before);
     let mut rows = match page {
         Some(page) => Rows::resume(names, &selection, page.from.clone(), page.rows),
@@ -301,6 +301,19 @@ pub(super) fn objects(call: &Call<'_>, account: &str, container: &str, page: Opt
     }
     let position = rows.position().map(str::to_owned);
     Ok(writer.finish(fields, position))
+}
+
+/// What a call selects from a container. The original's own client encodes what it asks for twice, so
+/// a prefix that nothing starts with is decoded once more.
+fn asked(call: &Call<'_>, container: &str, before: Option<Moment>) -> Result<Selection, Fault> {
+    let selection = Selection::from_query(&call.query);
+    if !selection.prefix.contains('%') {
+        return Ok(selection);
+    }
+    let mut names = Objects::new(container, before);
+    names.seek(&selection.prefix)?;
+    let there = names.next()?.is_some_and(|(name, _)| name.starts_with(&selection.prefix));
+    Ok(if there { selection } else { selection.decoded().unwrap_or(selection) })
 }
 
 fn object_row(object: &Object) -> Map<String, Value> {

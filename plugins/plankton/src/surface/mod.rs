@@ -10,7 +10,6 @@ pub mod listings;
 pub mod objects;
 pub mod public;
 pub mod reads;
-pub mod resumed;
 pub mod rows;
 pub mod transfers;
 

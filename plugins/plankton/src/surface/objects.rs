@@ -9,13 +9,13 @@ use plugbay_sdk::{
     Answer, DigestAlgorithm, Event, IntoStep as _, More, Params, Park, Receive, ReceiveError, Request, Route, Step,
     Surface,
 };
+use serde::{Deserialize, Serialize};
 
 use super::{
     ALWAYS, Call, HOST_ERRORS,
     bulk::{self, Progress},
     finish, listings, no_endpoint, not_yet, nowhere, public, reads,
-    resumed::Resumed,
-    rows::broken_off,
+    rows::{Page, broken_off},
     transfers, unknown_path,
 };
 use crate::{
@@ -85,10 +85,7 @@ pub fn surface() -> Surface {
     let mut surface = Surface::new("objects").errors(HOST_ERRORS.0, HOST_ERRORS.1).without_auto_head().resumable_table(
         &TABLE,
         handle,
-        |op, request, params, resumed: Option<Resumed>, event| match resumed {
-            None => finish(request, resume(request, params, event)).into_step(),
-            Some(resumed) => go_on(op, request, params, &resumed),
-        },
+        |op, request, params, going, event| resume(op, request, params, going, event),
     );
     for (name, value) in ALWAYS {
         surface = surface.header(name, value);
@@ -103,36 +100,37 @@ fn handle(op: Op, request: &Request, params: Params<'_>) -> Step {
 fn step(request: &Request, outcome: Result<Outcome, Fault>) -> Step {
     match outcome {
         Ok(Outcome::Answer(answer)) => finish(request, Ok(answer)).into_step(),
-        Ok(Outcome::Receive(receive)) => receive.then(&()).into_step(),
-        Ok(Outcome::Part(part, resumed)) => {
-            let Answer { head, body } = finish(request, Ok(part));
-            More { head: Some(head), body, continuation: Vec::new() }.then(&resumed).into_step()
+        Ok(Outcome::More(answer, going)) => {
+            let answer = finish(request, Ok(answer));
+            More { head: Some(answer.head), body: answer.body, ..More::new() }.then(&going).into_step()
         }
-        Ok(Outcome::Later(resumed)) => Park::new(Duration::ZERO).then(&resumed).into_step(),
+        Ok(Outcome::Again(going)) => Park::new(Duration::ZERO).then(&going).into_step(),
+        Ok(Outcome::Receive(receive, going)) => receive.then(&going).into_step(),
         Err(fault) => finish(request, Err(fault)).into_step(),
     }
 }
 
-/// The next step of a call that takes several.
-fn go_on(op: Op, request: &Request, params: Params<'_>, resumed: &Resumed) -> Step {
-    let outcome = dispatch(op, request, params, Some(resumed));
-    match (&outcome, resumed) {
-        (Err(fault), Resumed::Listing(page)) if page.sent => {
-            plugbay_sdk::error!("a listing cannot go on: {fault}");
-            broken_off().into_step()
-        }
-        _ => step(request, outcome),
-    }
+/// How a step ends.
+pub(super) enum Outcome {
+    /// With the answer, or the last of it.
+    Answer(Answer),
+    /// With a part of the answer.
+    More(Answer, Going),
+    /// With work left over, before anything is answered; others have their turn.
+    Again(Going),
+    /// The body is to be taken first.
+    Receive(Receive, Going),
 }
 
-/// How a call ends, that its body is to be taken first, or how it goes on.
-pub(super) enum Outcome {
-    Answer(Answer),
-    Receive(Receive),
-    /// Send this part of the answer first.
-    Part(Answer, Resumed),
-    /// There is nothing to send yet; let others have their turn.
-    Later(Resumed),
+/// What a call goes on with in its next step.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Going {
+    /// Make an object of the body.
+    Data,
+    /// List what comes after this.
+    Listing(Page),
+    /// Go on with a subtree.
+    Bulk(Progress),
 }
 
 impl From<Answer> for Outcome {
@@ -165,7 +163,7 @@ impl Target {
     }
 }
 
-fn dispatch(op: Op, request: &Request, params: Params<'_>, resumed: Option<&Resumed>) -> Result<Outcome, Fault> {
+fn dispatch(op: Op, request: &Request, params: Params<'_>, going: Option<&Going>) -> Result<Outcome, Fault> {
     if matches!(op, Op::Nowhere) {
         return Ok(no_endpoint(&TABLE, request)?.into());
     }
@@ -177,10 +175,10 @@ fn dispatch(op: Op, request: &Request, params: Params<'_>, resumed: Option<&Resu
         Op::Object if object.is_empty() => Op::Container,
         op => op,
     };
-    let (page, progress) = match resumed {
-        Some(Resumed::Listing(page)) => (Some(page), None),
-        Some(Resumed::Bulk(progress)) => (None, Some(progress)),
-        None => (None, None),
+    let (page, progress) = match going {
+        Some(Going::Listing(page)) => (Some(page), None),
+        Some(Going::Bulk(progress)) => (None, Some(progress)),
+        Some(Going::Data) | None => (None, None),
     };
     Ok(match (op, request.method.as_str()) {
         (Op::Top, _) => listings::accounts(&call, page)?,
@@ -332,21 +330,35 @@ fn put(call: &Call<'_>, target: &Target, progress: Option<&Progress>) -> Result<
         return Err(too_large());
     }
     uploading(call, target)?;
-    Ok(Outcome::Receive(
-        Receive::up_to(BODY)
-            .pieces_of(BLOCK_SIZE)
-            .piece_digests([DigestAlgorithm::Sha256])
-            .body_digests([DigestAlgorithm::Md5])
-            .trim(0),
-    ))
+    let receive = Receive::up_to(BODY)
+        .pieces_of(BLOCK_SIZE)
+        .piece_digests([DigestAlgorithm::Sha256])
+        .body_digests([DigestAlgorithm::Md5])
+        .trim(0);
+    Ok(Outcome::Receive(receive, Going::Data))
 }
 
 fn too_large() -> Fault {
     Fault::new(Kind::EntityTooLarge, "The data is too long")
 }
 
+/// What a step was waiting for has come.
+fn resume(op: Op, request: &Request, params: Params<'_>, going: Going, event: Event) -> Step {
+    if let Going::Data = going {
+        return step(request, put_data(request, params, event).map(Outcome::Answer));
+    }
+    let outcome = dispatch(op, request, params, Some(&going));
+    match (&outcome, &going) {
+        (Err(fault), Going::Listing(page)) if page.sent => {
+            plugbay_sdk::error!("a listing cannot go on: {fault}");
+            broken_off().into_step()
+        }
+        _ => step(request, outcome),
+    }
+}
+
 /// The body was taken: make an object of it.
-fn resume(request: &Request, params: Params<'_>, event: Event) -> Result<Answer, Fault> {
+fn put_data(request: &Request, params: Params<'_>, event: Event) -> Result<Answer, Fault> {
     let call = Call::new(request)?;
     let target = Target::of(Op::Object, params)?;
     let received = match event {

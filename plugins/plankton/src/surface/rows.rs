@@ -7,7 +7,10 @@ use plugbay_sdk::{Answer, BlobRange, Segment};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Call, JSON, bare, objects::Outcome, resumed::Resumed};
+use super::{
+    Call, JSON, bare,
+    objects::{Going, Outcome},
+};
 use crate::{faults::Fault, xml};
 
 /// Bytes after which a part is sent.
@@ -153,8 +156,8 @@ impl<'a> Writer<'a> {
         if let Some(from) = from {
             // Whether there is anything at all is part of the status, so nothing is sent before a row.
             let sent = self.sent || !self.out.is_empty();
-            let resumed = Resumed::Listing(Page { from, rows: self.rows, sent });
-            return if sent { Outcome::Part(self.answer(fields), resumed) } else { Outcome::Later(resumed) };
+            let going = Going::Listing(Page { from, rows: self.rows, sent });
+            return if sent { Outcome::More(self.answer(fields), going) } else { Outcome::Again(going) };
         }
         if self.format == Format::Text && self.rows == 0 {
             return bare(204, fields).into();

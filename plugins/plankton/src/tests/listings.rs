@@ -197,6 +197,17 @@ fn a_listing_of_more_than_a_part_is_whole_and_in_order() {
 }
 
 #[test]
+fn a_prefix_encoded_twice_is_understood_unless_something_starts_so() {
+    let service = Service::with_container();
+    service.put("a%20b/1", "x");
+    assert_eq!(service.names(ANN, "/c?prefix=a%2520b"), ["a b/1"]);
+    assert_eq!(service.names(ANN, "/c?prefix=a%2520b%252F"), ["a b/1"]);
+    service.put("a%2520b", "x");
+    assert_eq!(service.names(ANN, "/c?prefix=a%2520b"), ["a%20b"]);
+    assert_eq!(service.names(ANN, "/c?prefix=a%20b"), ["a b/1"]);
+}
+
+#[test]
 fn accounts_are_paged_in_one_order() {
     let service = Service::new();
     let owners = ["acct", "acct-1", "acct-2", "b b"];

@@ -1,6 +1,7 @@
 //! The plugin from request to answer, on a host in memory.
 
 mod bulk;
+mod groups;
 mod identity;
 mod images;
 mod listings;
