@@ -36,6 +36,7 @@ pub fn plugin() -> Plugin {
     Plugin::new(env!("CARGO_PKG_VERSION"))
         .schema(SCHEMA)
         .surface(surface::images::surface())
+        .surface(surface::versions::surface())
         .surface(surface::objects::surface())
         .surface(surface::public::surface())
         .surface(surface::identity::tokens())

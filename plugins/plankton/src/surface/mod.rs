@@ -12,6 +12,7 @@ pub mod public;
 pub mod reads;
 pub mod rows;
 pub mod transfers;
+pub mod versions;
 
 use plugbay_sdk::{Answer, Caller, Request, Route, Segment, identity as provider};
 

@@ -57,6 +57,18 @@ fn a_token_tells_its_user_and_where_the_services_are() {
 }
 
 #[test]
+fn the_image_services_versions_need_no_token() {
+    let service = Service::new();
+    for path in ["/", "/versions", "/versions/"] {
+        let list = service.app.get(path).surface("image-versions").prefix("/image").send().expect(200).json::<Value>();
+        assert_eq!(list["versions"][0]["status"], "CURRENT");
+        assert!(list["versions"][0]["links"][0]["href"].as_str().unwrap().ends_with("/image/v1.0/"));
+    }
+    fault(&service.app.get("/none").surface("image-versions").send(), 400, "badRequest");
+    fault(&service.app.post("/versions").surface("image-versions").send(), 405, "notAllowed");
+}
+
+#[test]
 fn without_a_body_it_is_the_catalog_alone() {
     let service = Service::new();
     let answer = service.app.post("/tokens").surface("identity").send().expect(200).json::<Value>();
