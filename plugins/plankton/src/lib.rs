@@ -2,7 +2,7 @@
 //!
 //! An image *is* an object with metadata of its own, so registry and object store are one plugin
 //! with one history. Rules are in plain modules that know no host: faults, headers, locations,
-//! sharing, conditions, hashes, listings, images. [`store`] keeps things, [`surface`] binds requests
+//! sharing, conditions, hashes, listings, filters, images. [`store`] keeps things, [`surface`] binds requests
 //! to both. What is served and what is not yet is in the README.
 //!
 //! Nothing is kept in memory between requests, and object bytes never pass through here.

@@ -1,6 +1,6 @@
 //! What the operator decided: the plugin's `config` table.
 //!
-//! Owns every key of that table, and the URLs that one service gives of another. A plugin does not
+//! Owns where services are and how much an account holds, and the URLs that one service gives of another. A plugin does not
 //! know where its surfaces are mounted, so the catalog and the links of published files are made from
 //! `endpoints`; what is left out there has the path of the original services.
 
@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 use crate::faults::{Fault, Kind};
 
-/// The `config` table. Every key has a default.
+/// The `config` table. Every key has a default; keys that are not here are for others to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Settings {
     /// Most bytes of one account's objects, history not counted; 0: no bound.
     pub account_quota: u64,
@@ -106,7 +106,7 @@ mod tests {
     fn what_is_left_out_has_a_default_and_what_is_unknown_is_refused() {
         let some: Settings = serde_json::from_str(r#"{"endpoints": {"image": "https://i"}}"#).unwrap();
         assert_eq!(some.endpoints, Endpoints { image: "https://i".into(), ..Endpoints::default() });
-        assert!(serde_json::from_str::<Settings>(r#"{"endpoint": {}}"#).is_err());
+        assert!(serde_json::from_str::<Settings>(r#"{"endpoints": {"images": ""}}"#).is_err());
     }
 
     proptest! {

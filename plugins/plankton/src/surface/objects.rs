@@ -82,11 +82,10 @@ const TABLE: [(Op, Route); 24] = [
 
 /// The surface.
 pub fn surface() -> Surface {
-    let mut surface = Surface::new("objects").errors(HOST_ERRORS.0, HOST_ERRORS.1).without_auto_head().resumable_table(
-        &TABLE,
-        handle,
-        |op, request, params, going, event| resume(op, request, params, going, event),
-    );
+    let mut surface = Surface::new("objects")
+        .errors(HOST_ERRORS.0, HOST_ERRORS.1)
+        .without_auto_head()
+        .resumable_table(&TABLE, handle, resume);
     for (name, value) in ALWAYS {
         surface = surface.header(name, value);
     }

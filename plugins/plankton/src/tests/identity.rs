@@ -139,7 +139,7 @@ fn endpoints_are_the_operators_to_name() {
     assert_eq!(place("image"), "https://images.example/v1");
     assert_eq!(place("pithos_public"), "https://cloud.example/api/p");
     assert_eq!(place("object-store"), "https://cloud.example/api/object-store/v1");
-    service.app.host().set_config(&json!({ "endpoint": {} }));
+    service.app.host().set_config(&json!({ "endpoints": { "images": "/i" } }));
     fault(&service.app.post("/tokens").surface("identity").send(), 500, "internalServerError");
 }
 
