@@ -2,14 +2,17 @@
 //!
 //! An image *is* an object with metadata of its own, so registry and object store are one plugin
 //! with one history. Rules are in plain modules that know no host: faults, headers, locations,
-//! sharing, conditions, hashes, listings, filters, images. [`store`] keeps things, [`surface`] binds requests
+//! sharing, conditions, content ranges, hashes, hashmaps, listings, filters, images. [`store`] keeps things,
+//! [`surface`] binds requests
 //! to both. What is served and what is not yet is in the README.
 //!
-//! Nothing is kept in memory between requests, and object bytes never pass through here.
+//! Nothing is kept in memory between requests, and object bytes do not pass through here.
 
 pub mod conditions;
+pub mod content_range;
 pub mod faults;
 pub mod filter;
+pub mod hashmap;
 pub mod headers;
 pub mod image;
 pub mod listing;
@@ -26,7 +29,9 @@ pub mod xml;
 #[cfg(test)]
 mod tests;
 
-use plugbay_sdk::{Plugin, export_plugin};
+use plugbay_sdk::{JobScope, Plugin, export_plugin};
+
+use store::collector;
 
 /// Version of the key space's layout.
 const SCHEMA: u32 = 1;
@@ -41,6 +46,7 @@ pub fn plugin() -> Plugin {
         .surface(surface::public::surface())
         .surface(surface::identity::tokens())
         .surface(surface::identity::account())
+        .every(collector::JOB, collector::EVERY, JobScope::Shared, |_| collector::run())
 }
 
-export_plugin!(plugin, resume);
+export_plugin!(plugin, resume, jobs);

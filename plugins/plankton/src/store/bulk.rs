@@ -245,7 +245,8 @@ impl Change {
             Blocks::Mapped(_) => 1,
         };
         let there = self.there.as_ref().map_or(0, |there| 1 + following(&there.value).len());
-        let arrival = 2 + self.to.slot.markers.len() + blocks + following(&self.new).len() + there;
+        // Of each block a check, a reference and perhaps its record; of a long list the key that led there.
+        let arrival = 4 + self.to.slot.markers.len() + 3 * blocks + following(&self.new).len() + there;
         if !moves {
             return arrival;
         }

@@ -126,6 +126,11 @@ impl Batch {
         self.ops.push(Op::AttachBlob(Attachment { name, piece: piece.to_owned() }));
     }
 
+    /// Drop the blob of this name, if there is one.
+    pub fn drop_blob(&mut self, name: String) {
+        self.ops.push(Op::DropBlob(name));
+    }
+
     /// All or nothing; the version that every key written now has.
     pub fn commit(self) -> Result<u64, Stop> {
         kv::commit(&self.checks, &self.ops).map_err(|error| match error {

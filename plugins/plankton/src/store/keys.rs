@@ -13,7 +13,7 @@
 //! | `b/HASH` | block record, JSON | a block that is kept as blob `block/HASH` |
 //! | `r/HASH/MAP` | empty | the block is used by that map |
 //! | `m/MAP/CHUNK` | packed blocks | block list of an object of more than 16 blocks |
-//! | `g/TIME/MAP` | JSON | a map to look at: an upload under way, or content no longer used |
+//! | `g/TIME/MAP` | JSON | for the collector: the map of an upload under way or of content no longer used, a removed container, doomed blocks |
 //! | `s/PRINCIPAL/ACCOUNT/CONTAINER/UUID` | key of the head | objects shared with a principal |
 //! | `w/ACCOUNT/s/CONTAINER/UUID` | key of the head | objects of an account with permissions of their own |
 //! | `w/ACCOUNT/p/CONTAINER/UUID` | key of the head | published objects of an account |
@@ -42,12 +42,16 @@
 //! 3. Every commit that adds an object to a container checks the container's key and writes a usage
 //!    shard; removing a container checks all shards. So no object is left in a removed container.
 //!
-//! **Collecting blocks** (not done yet; the layout is made for it). A collector takes the `g` keys
-//! that are older than an hour, removes the `r` keys of maps that no version at the path uses, and
-//! marks blocks without an `r` key as doomed (a write to `b`). An hour later, blocks still doomed
-//! and still without an `r` key are dropped, with a check on `b`. An upload that finds a block may
-//! rely on it without a check, because it adds its `r` key within the same step, which ends long
-//! before the hour; an upload that finds a doomed block takes the doom away, with a check.
+//! **Collecting blocks.** [`super::collector`] takes the `g` keys that are older than an hour, removes
+//! the `r` keys of maps that no version at the path uses, and marks blocks without an `r` key as
+//! doomed (a write to `b`, listed in a new `g` key). An hour later, blocks still doomed and still
+//! without an `r` key are dropped. Everything is checked by `b`: whoever adds an `r` key checks that
+//! `b` is as it was read, and takes a doom away; whoever drops a block checks that `b` is as it was
+//! doomed, and looks for `r` keys after reading that. So a reference added before the doom is seen by
+//! the drop, and one added after it makes the drop fail. The hour is not for safety: it is how long
+//! uploaded blocks wait for the object that uses them, and how long an answer may take to be read.
+//! An upload that writes ahead checks its own `g` key in the commit of the object, so it fails rather
+//! than use what the collector has begun to take back.
 
 use sha2::{Digest as _, Sha256};
 
@@ -137,6 +141,16 @@ pub(super) fn below(space: &str, head: &str) -> String {
     format!("^{}", digest(&format!("{space}/{head}")))
 }
 
+/// Prefix of a space of names: `o` of the heads of objects, `n` of objects that were removed.
+pub(super) fn space(class: char, space: &str) -> String {
+    format!("{class}/{space}/")
+}
+
+/// Prefix of the histories of all objects of a container.
+pub fn histories(container: &str) -> String {
+    format!("h/{container}/")
+}
+
 /// Key of one version in a history.
 pub fn version(history: &str, version: u64) -> String {
     format!("{history}{version:020}")
@@ -167,6 +181,11 @@ pub fn blob(hash: &str) -> String {
     format!("block/{hash}")
 }
 
+/// Prefix of the keys that say which maps use a block.
+pub fn references(hash: &str) -> String {
+    format!("r/{hash}/")
+}
+
 /// Key that says a map uses a block.
 pub fn reference(hash: &str, map: &str) -> String {
     format!("r/{hash}/{map}")
@@ -180,6 +199,14 @@ pub fn chunk(map: &str, chunk: usize) -> String {
 /// Key of a map to look at.
 pub fn garbage(time: Moment, map: &str) -> String {
     format!("g/{:016}/{map}", time.0)
+}
+
+/// Prefix of what the collector looks at.
+pub const GARBAGE: &str = "g/";
+
+/// The first key after everything that was written for the collector up to a moment.
+pub fn garbage_until(time: Moment) -> String {
+    format!("g/{:016}0", time.0)
 }
 
 /// Prefix of what is shared with a principal.

@@ -2,8 +2,9 @@
 //!
 //! [`keys`] is the layout, [`db`] the way to the key-value capability, [`names`] the ordered
 //! streams, [`past`] the same streams as they were, [`places`] the way to objects and who may do
-//! what, [`viewers`] what they see in listings, [`quotas`] how much; [`accounts`], [`containers`], [`objects`], [`bulk`], [`publishing`],
-//! [`blocks`] and [`images`] are the operations.
+//! what, [`viewers`] what they see in listings, [`quotas`] how much; [`accounts`], [`containers`],
+//! [`objects`], [`bulk`], [`publishing`], [`versions`], [`manifests`], [`blocks`] and [`images`] are
+//! the operations, and [`collector`] takes back what they leave behind.
 //!
 //! Nothing here knows HTTP beyond the faults that operations end with. Invariant: every write is a
 //! commit with checks on what it was decided by, tried again when another writer was faster.
@@ -11,14 +12,17 @@
 pub mod accounts;
 pub mod blocks;
 pub mod bulk;
+pub mod collector;
 pub mod containers;
 pub mod db;
 pub mod images;
 pub mod keys;
+pub mod manifests;
 pub mod names;
 pub mod objects;
 pub mod past;
 pub mod places;
 pub mod publishing;
 pub mod quotas;
+pub mod versions;
 pub mod viewers;

@@ -183,28 +183,68 @@ pub fn write(
             (None, Some(object)) => object.content.clone(),
             (None, None) => return Err(Stop::Fault(missing())),
         };
-        let (version, modified) = next_version(&place, there)?;
-        let uuid = match there {
-            Some(object) => object.uuid.clone(),
-            None => db::random_uuid()?,
-        };
-        let public = publicity(draft.publish, there)?;
-        let new = Object { public, ..draft.object(&place, uuid, (version, modified), content) };
-        if there.is_none() {
-            let key = containers::key(&place.account, &place.container);
-            batch.unchanged(&key, Some(place.record.version));
-        }
-        if upload.is_some() {
-            let change = Counted { place: &place, old: there, new: Some(&new) };
-            count(&[change], &mut batch)?;
-        }
-        if let Some(object) = there {
-            retire(&place, object, Some(&new), &mut batch)?;
-        }
-        let head = Head { slot: &place.slot, old: old.as_ref(), new: Some(&new) };
-        commit(&[head], batch)?;
-        Ok(new)
+        put(&place, old.as_ref(), draft, content, upload.is_some(), batch)
     })
+}
+
+/// Write a new version with content that follows from the content that is there. `build` makes it,
+/// and makes it anew if another writer has changed the content meanwhile; it is told when it is asked
+/// again.
+pub fn rewrite(
+    find: impl Fn() -> Result<(Place, Kept<Object>), Fault>,
+    mut build: impl FnMut(&Object, bool) -> Result<Upload, Fault>,
+    make: impl Fn(&Object) -> Result<Draft, Fault>,
+) -> Result<Object, Fault> {
+    let mut built: Option<(Content, Upload)> = None;
+    db::attempt(|| {
+        let (place, old) = find()?;
+        let draft = make(&old.value)?;
+        let again = built.is_some();
+        let upload = match &mut built {
+            Some((base, upload)) if *base == old.value.content => upload,
+            stale => {
+                let mut upload = build(&old.value, again)?;
+                upload.write_ahead()?;
+                &mut stale.insert((old.value.content.clone(), upload)).1
+            }
+        };
+        let mut batch = Batch::default();
+        let content = upload.content(&mut batch)?;
+        put(&place, Some(&old), draft, content, true, batch)
+    })
+}
+
+/// Commit a new version with this content; `counts` if the content is not the one that was there.
+fn put(
+    place: &Place,
+    old: Option<&Kept<Object>>,
+    draft: Draft,
+    content: Content,
+    counts: bool,
+    mut batch: Batch,
+) -> Result<Object, Stop> {
+    let there = old.map(|kept| &kept.value);
+    let (version, modified) = next_version(place, there)?;
+    let uuid = match there {
+        Some(object) => object.uuid.clone(),
+        None => db::random_uuid()?,
+    };
+    let public = publicity(draft.publish, there)?;
+    let new = Object { public, ..draft.object(place, uuid, (version, modified), content) };
+    if there.is_none() {
+        let key = containers::key(&place.account, &place.container);
+        batch.unchanged(&key, Some(place.record.version));
+    }
+    if counts {
+        let change = Counted { place, old: there, new: Some(&new) };
+        count(&[change], &mut batch)?;
+    }
+    if let Some(object) = there {
+        retire(place, object, Some(&new), &mut batch)?;
+    }
+    let head = Head { slot: &place.slot, old, new: Some(&new) };
+    commit(&[head], batch)?;
+    Ok(new)
 }
 
 /// What a writer says of a new version.
@@ -330,8 +370,9 @@ pub(super) fn retire_removed(place: &Place, old: &Object, by: &str, batch: &mut 
     Ok(())
 }
 
-/// Copy an object, or move it. A copy is another object; a moved one keeps its uuid. Permissions
-/// are not carried over. `make` sees the source and what is at the target.
+/// Copy an object or a version of one, or move an object. A copy is another object; a moved one keeps
+/// its uuid, and so does what a version of its own is laid over. Permissions are not carried over.
+/// `make` sees the source and what is at the target.
 pub fn transfer(
     source: impl Fn() -> Result<(Place, Kept<Object>), Fault>,
     target: impl Fn() -> Result<(Place, Option<Kept<Object>>), Fault>,
@@ -345,9 +386,19 @@ pub fn transfer(
         let there = there.as_ref();
         let draft = make(&old.value, there.map(|kept| &kept.value))?;
         let mut batch = Batch::default();
-        let content = if same { old.value.content.clone() } else { blocks::share(&old.value.content, &mut batch)? };
+        let current = there.map(|kept| &kept.value);
+        // Only what the head refers to stays referred to by the same map: an older version's map may
+        // be on its way to the collector.
+        let content = match current {
+            Some(object) if same && object.content.map == old.value.content.map => object.content.clone(),
+            _ => blocks::share(&old.value.content, &mut batch)?,
+        };
         let (version, modified) = next_version(&to, there.map(|kept| &kept.value))?;
-        let uuid = if moves || same { old.value.uuid.clone() } else { db::random_uuid()? };
+        let uuid = match current {
+            Some(object) if same => object.uuid.clone(),
+            _ if moves => old.value.uuid.clone(),
+            _ => db::random_uuid()?,
+        };
         let by = draft.by.clone();
         let public = publicity(draft.publish, there.map(|kept| &kept.value))?;
         let new = Object { public, ..draft.object(&to, uuid, (version, modified), content) };

@@ -4,6 +4,7 @@
 //! their routes. Invariant: whatever goes wrong leaves here as a fault of the service's own shape.
 
 pub mod bulk;
+pub mod hashmaps;
 pub mod identity;
 pub mod images;
 pub mod listings;
@@ -11,7 +12,9 @@ pub mod objects;
 pub mod public;
 pub mod reads;
 pub mod rows;
+pub mod sending;
 pub mod transfers;
+pub mod updates;
 pub mod versions;
 
 use plugbay_sdk::{Answer, Caller, Request, Route, Segment, identity as provider};
@@ -79,11 +82,6 @@ fn fits(template: &str, path: &str) -> bool {
             _ => return false,
         }
     }
-}
-
-/// The answer to what the documents have and this plugin has not yet.
-pub(crate) fn not_yet(what: &str) -> Fault {
-    Fault::new(Kind::NotImplemented, format!("{what} is not offered by this server yet"))
 }
 
 /// A request with headers folded, query decoded, and its user known.

@@ -6,21 +6,23 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use plugbay_sdk::{
-    Answer, DigestAlgorithm, Event, IntoStep as _, More, Params, Park, Receive, ReceiveError, Request, Route, Step,
-    Surface,
+    Answer, DigestAlgorithm, Event, IntoStep as _, More, Params, Park, Receive, ReceiveError, Received, Request, Route,
+    Step, Surface,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     ALWAYS, Call, HOST_ERRORS,
     bulk::{self, Progress},
-    finish, listings, no_endpoint, not_yet, nowhere, public, reads,
+    finish, hashmaps, listings, no_endpoint, nowhere, public, reads,
     rows::{Page, broken_off},
-    transfers, unknown_path,
+    sending::Sending,
+    transfers, unknown_path, updates,
 };
 use crate::{
     conditions,
     faults::{Fault, Kind},
+    hashmap,
     headers::decode,
     merkle::BLOCK_SIZE,
     object::{self, BODY, Object, check_container_name, check_entries, check_object_name, overlay},
@@ -31,8 +33,9 @@ use crate::{
         db::Kept,
         objects::{self, Draft},
         places::{self, Place},
-        publishing,
+        publishing, versions,
     },
+    time::Moment,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +50,9 @@ enum Op {
 const fn route(method: &'static str, path: &'static str, operation: &'static str) -> Route {
     Route::new(method, path, operation).plugin_decides().staged()
 }
+
+/// Commits of one step that purges history.
+const PURGES: usize = 64;
 
 const ACCOUNT: &str = "/{account}";
 const ACCOUNT_SLASH: &str = "/{account}/";
@@ -82,10 +88,11 @@ const TABLE: [(Op, Route); 24] = [
 
 /// The surface.
 pub fn surface() -> Surface {
-    let mut surface = Surface::new("objects")
-        .errors(HOST_ERRORS.0, HOST_ERRORS.1)
-        .without_auto_head()
-        .resumable_table(&TABLE, handle, resume);
+    let mut surface = Surface::new("objects").errors(HOST_ERRORS.0, HOST_ERRORS.1).without_auto_head().resumable_table(
+        &TABLE,
+        handle,
+        |op, request, params, going, event| step(request, resume(op, request, params, going, event)),
+    );
     for (name, value) in ALWAYS {
         surface = surface.header(name, value);
     }
@@ -96,14 +103,14 @@ fn handle(op: Op, request: &Request, params: Params<'_>) -> Step {
     step(request, dispatch(op, request, params, None))
 }
 
-fn step(request: &Request, outcome: Result<Outcome, Fault>) -> Step {
+pub(super) fn step(request: &Request, outcome: Result<Outcome, Fault>) -> Step {
     match outcome {
         Ok(Outcome::Answer(answer)) => finish(request, Ok(answer)).into_step(),
         Ok(Outcome::More(answer, going)) => {
             let answer = finish(request, Ok(answer));
             More { head: Some(answer.head), body: answer.body, ..More::new() }.then(&going).into_step()
         }
-        Ok(Outcome::Again(going)) => Park::new(Duration::ZERO).then(&going).into_step(),
+        Ok(Outcome::Again(going)) => Park::new(Duration::from_millis(1)).then(&going).into_step(),
         Ok(Outcome::Receive(receive, going)) => receive.then(&going).into_step(),
         Err(fault) => finish(request, Err(fault)).into_step(),
     }
@@ -126,6 +133,16 @@ pub(super) enum Outcome {
 pub(super) enum Going {
     /// Make an object of the body.
     Data,
+    /// Make an object of the blocks that the body names.
+    Hashmap,
+    /// Keep the body as blocks.
+    Blocks,
+    /// Lay the body over an object.
+    Update,
+    /// Send what is left.
+    Send(Sending),
+    /// Purge history from this key on.
+    Purge(String),
     /// List what comes after this.
     Listing(Page),
     /// Go on with a subtree.
@@ -177,7 +194,7 @@ fn dispatch(op: Op, request: &Request, params: Params<'_>, going: Option<&Going>
     let (page, progress) = match going {
         Some(Going::Listing(page)) => (Some(page), None),
         Some(Going::Bulk(progress)) => (None, Some(progress)),
-        Some(Going::Data) | None => (None, None),
+        _ => (None, None),
     };
     Ok(match (op, request.method.as_str()) {
         (Op::Top, _) => listings::accounts(&call, page)?,
@@ -185,11 +202,11 @@ fn dispatch(op: Op, request: &Request, params: Params<'_>, going: Option<&Going>
         (Op::Account, "POST") => listings::update_account(&call, account)?.into(),
         (Op::Container, "HEAD" | "GET") => listings::objects(&call, account, container, page)?,
         (Op::Container, "PUT") => put_container(&call, account, container)?.into(),
-        (Op::Container, "POST") => post_container(&call, account, container)?.into(),
+        (Op::Container, "POST") => post_container(&call, account, container)?,
         (Op::Container, "DELETE") => delete_container(&call, account, container, progress)?,
-        (Op::Object, "HEAD" | "GET") => reads::read(&call, &target)?.into(),
+        (Op::Object, "HEAD" | "GET") => reads::read(&call, &target)?,
         (Op::Object, "PUT") => put(&call, &target, progress)?,
-        (Op::Object, "POST") => update(&call, &target)?.into(),
+        (Op::Object, "POST") => update(&call, &target)?,
         (Op::Object, "COPY") => transfers::to_destination(&call, &target, false, progress)?,
         (Op::Object, "MOVE") => transfers::to_destination(&call, &target, true, progress)?,
         (Op::Object, "DELETE") => delete(&call, &target, progress)?,
@@ -202,7 +219,7 @@ pub(super) fn own(call: &Call<'_>, account: &str) -> Result<(), Fault> {
     if call.user == account { Ok(()) } else { Err(places::denied()) }
 }
 
-fn container_change(call: &Call<'_>, replace_meta: bool) -> Result<containers::Change, Fault> {
+pub(super) fn container_change(call: &Call<'_>, replace_meta: bool) -> Result<containers::Change, Fault> {
     let policy = |name: &str| call.headers.text(&format!("x-container-policy-{name}"));
     let bad = |what: &str| Fault::bad_request(format!("Bad policy value for '{what}'"));
     let forget = match policy("versioning")?.as_deref() {
@@ -226,14 +243,14 @@ fn put_container(call: &Call<'_>, account: &str, container: &str) -> Result<Answ
     Ok(Answer::new(if new { 201 } else { 202 }))
 }
 
-fn post_container(call: &Call<'_>, account: &str, container: &str) -> Result<Answer, Fault> {
+fn post_container(call: &Call<'_>, account: &str, container: &str) -> Result<Outcome, Fault> {
     own(call, account)?;
     if is_data(call)? {
-        return Err(not_yet("Writing blocks"));
+        return hashmaps::begin_blocks(call, account, container);
     }
     let change = container_change(call, !call.query.has("update"))?;
     containers::update(account, container, &change)?;
-    Ok(Answer::new(202))
+    Ok(Answer::new(202).into())
 }
 
 fn delete_container(
@@ -243,16 +260,29 @@ fn delete_container(
     progress: Option<&Progress>,
 ) -> Result<Outcome, Fault> {
     own(call, account)?;
-    // Anything but an integer counts as absent: clients send fractions and mean now.
-    let until = call.query.get("until").map(str::parse::<i64>);
-    if matches!(until, Some(Ok(_))) {
-        return Err(not_yet("Purging the history of a container"));
+    if let Some(until) = until(call) {
+        return purge(&versions::history_of_container(account, container)?, None, until);
     }
     if bulk::delimiter(call).is_some() {
         return bulk::empty(call, account, container, progress);
     }
     containers::delete(account, container)?;
     Ok(Answer::new(204).into())
+}
+
+/// `until`, which is an integer of seconds: clients send fractions and mean now, so anything else
+/// counts as absent.
+fn until(call: &Call<'_>) -> Option<Moment> {
+    let seconds: i64 = call.query.get("until")?.parse().ok()?;
+    Some(Moment(u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000)))
+}
+
+/// Purge history up to a moment, going on from a key.
+fn purge(history: &str, from: Option<String>, until: Moment) -> Result<Outcome, Fault> {
+    Ok(match versions::purge(history, from, Some(until), PURGES)? {
+        Some(rest) => Outcome::Again(Going::Purge(rest)),
+        None => Answer::new(204).into(),
+    })
 }
 
 /// Whether the request writes data rather than metadata.
@@ -312,75 +342,104 @@ fn put(call: &Call<'_>, target: &Target, progress: Option<&Progress>) -> Result<
             return transfers::from_source(call, target, name, moves, progress);
         }
     }
-    if call.query.has("hashmap") {
-        return Err(not_yet("Writing by hashmap"));
-    }
-    let lacking = |what: &str| Fault::new(Kind::LengthRequired, format!("Missing {what} header field"));
-    let length = call.headers.plain("content-length")?;
-    if length.is_none() && !call.headers.has("transfer-encoding") {
-        return Err(lacking("Content-Length"));
-    }
+    length_given(call)?;
     let written = Written::read(call, &target.account)?;
     if written.content_type.is_none() {
         return Err(lacking("Content-Type"));
     }
     check_entries(written.meta.len())?;
-    if length.is_some_and(|length| length.parse().is_ok_and(|length: u64| length > BODY)) {
-        return Err(too_large());
-    }
     uploading(call, target)?;
-    let receive = Receive::up_to(BODY)
+    if call.query.has("hashmap") {
+        return Ok(Outcome::Receive(Receive::up_to(hashmap::BODY), Going::Hashmap));
+    }
+    Ok(Outcome::Receive(in_blocks(), Going::Data))
+}
+
+/// Take a body as blocks, with the MD5 of the whole.
+pub(super) fn in_blocks() -> Receive {
+    Receive::up_to(BODY)
         .pieces_of(BLOCK_SIZE)
         .piece_digests([DigestAlgorithm::Sha256])
         .body_digests([DigestAlgorithm::Md5])
-        .trim(0);
-    Ok(Outcome::Receive(receive, Going::Data))
+        .trim(0)
 }
 
-fn too_large() -> Fault {
+/// The length of the body, if it is said; 411 if it is neither said nor chunked, 413 if it is too much.
+pub(super) fn length_given(call: &Call<'_>) -> Result<Option<u64>, Fault> {
+    let length = call.headers.plain("content-length")?;
+    if length.is_none() && !call.headers.has("transfer-encoding") {
+        return Err(lacking("Content-Length"));
+    }
+    let length = length.and_then(|length| length.parse().ok());
+    if length.is_some_and(|length| length > BODY) {
+        return Err(too_large());
+    }
+    Ok(length)
+}
+
+fn lacking(what: &str) -> Fault {
+    Fault::new(Kind::LengthRequired, format!("Missing {what} header field"))
+}
+
+pub(super) fn too_large() -> Fault {
     Fault::new(Kind::EntityTooLarge, "The data is too long")
 }
 
 /// What a step was waiting for has come.
-fn resume(op: Op, request: &Request, params: Params<'_>, going: Going, event: Event) -> Step {
-    if let Going::Data = going {
-        return step(request, put_data(request, params, event).map(Outcome::Answer));
-    }
-    let outcome = dispatch(op, request, params, Some(&going));
-    match (&outcome, &going) {
-        (Err(fault), Going::Listing(page)) if page.sent => {
-            plugbay_sdk::error!("a listing cannot go on: {fault}");
-            broken_off().into_step()
+fn resume(op: Op, request: &Request, params: Params<'_>, going: Going, event: Event) -> Result<Outcome, Fault> {
+    let going = match going {
+        Going::Send(sending) => return Ok(sending.resume()),
+        going @ (Going::Listing(_) | Going::Bulk(_)) => {
+            return match (dispatch(op, request, params, Some(&going)), &going) {
+                (Err(fault), Going::Listing(page)) if page.sent => {
+                    plugbay_sdk::error!("a listing cannot go on: {fault}");
+                    Ok(broken_off().into())
+                }
+                (outcome, _) => outcome,
+            };
         }
-        _ => step(request, outcome),
+        going => going,
+    };
+    let call = Call::new(request)?;
+    let target = Target::of(op, params)?;
+    Ok(match going {
+        Going::Purge(from) => return delete_on(&call, &target, from),
+        Going::Hashmap => hashmaps::put(&call, &target, &received(event)?)?.into(),
+        Going::Blocks => hashmaps::blocks(&call, &target, received(event)?)?.into(),
+        Going::Update => updates::with_body(&call, &target, received(event)?)?.into(),
+        _ => put_data(&call, &target, received(event)?)?.into(),
+    })
+}
+
+/// The body, if it came whole.
+fn received(event: Event) -> Result<Received, Fault> {
+    match event {
+        Event::Received(Ok(received)) => Ok(received),
+        Event::Received(Err(ReceiveError::TooLarge)) => Err(too_large()),
+        Event::Received(Err(ReceiveError::CutOff)) => Err(Fault::bad_request("The data was cut off")),
+        event => {
+            plugbay_sdk::error!("a body could not be taken: {event:?}");
+            Err(Fault::new(Kind::Internal, "The data could not be kept"))
+        }
     }
 }
 
-/// The body was taken: make an object of it.
-fn put_data(request: &Request, params: Params<'_>, event: Event) -> Result<Answer, Fault> {
-    let call = Call::new(request)?;
-    let target = Target::of(Op::Object, params)?;
-    let received = match event {
-        Event::Received(Ok(received)) => received,
-        Event::Received(Err(ReceiveError::TooLarge)) => return Err(too_large()),
-        Event::Received(Err(ReceiveError::CutOff)) => {
-            return Err(Fault::bad_request("The data was cut off"));
-        }
-        event => {
-            plugbay_sdk::error!("a body could not be taken: {event:?}");
-            return Err(Fault::new(Kind::Internal, "The data could not be kept"));
-        }
-    };
+fn put_data(call: &Call<'_>, target: &Target, received: Received) -> Result<Answer, Fault> {
     let mut upload = Upload::new(received)?;
     if let Some(etag) = call.headers.plain("etag")?
         && !etag.trim_matches('"').eq_ignore_ascii_case(upload.md5())
     {
         return Err(Fault::new(Kind::Unprocessable, "Object ETag does not match the MD5 of the data"));
     }
-    let written = Written::read(&call, &target.account)?;
+    stored(call, target, &mut upload)
+}
+
+/// Make an object of an upload.
+pub(super) fn stored(call: &Call<'_>, target: &Target, upload: &mut Upload) -> Result<Answer, Fault> {
+    let written = Written::read(call, &target.account)?;
     let object = objects::write(
-        || uploading(&call, &target),
-        Some(&mut upload),
+        || uploading(call, target),
+        Some(upload),
         |_, there| {
             let mut draft = Draft {
                 by: call.user.clone(),
@@ -411,11 +470,15 @@ pub(super) fn created(object: &Object) -> Answer {
         .header("X-Object-Version", object.version.to_string())
 }
 
-fn update(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
-    let Target { account, container, object } = target;
+fn update(call: &Call<'_>, target: &Target) -> Result<Outcome, Fault> {
     if is_data(call)? {
-        return Err(not_yet("Changing the data of an object"));
+        return updates::begin(call, target);
     }
+    update_metadata(call, target).map(Outcome::Answer)
+}
+
+fn update_metadata(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
+    let Target { account, container, object } = target;
     let written = Written::read(call, account)?;
     let find = || {
         let (place, head) = places::writable(account, container, object, &call.user)?;
@@ -456,6 +519,9 @@ fn delete(call: &Call<'_>, target: &Target, progress: Option<&Progress>) -> Resu
     if let Some(delimiter) = bulk::delimiter(call) {
         return bulk::remove(call, target, delimiter, progress);
     }
+    if let Some(until) = until(call) {
+        return purge(&versions::history_of_object(account, container, object)?, None, until);
+    }
     objects::remove(
         || {
             let (place, head) = places::writable(account, container, object, &call.user)?;
@@ -464,4 +530,16 @@ fn delete(call: &Call<'_>, target: &Target, progress: Option<&Progress>) -> Resu
         &call.user,
     )?;
     Ok(Answer::new(204).into())
+}
+
+/// Go on purging.
+fn delete_on(call: &Call<'_>, target: &Target, from: String) -> Result<Outcome, Fault> {
+    let Target { account, container, object } = target;
+    own(call, account)?;
+    let history = if object.is_empty() {
+        versions::history_of_container(account, container)?
+    } else {
+        versions::history_of_object(account, container, object)?
+    };
+    purge(&history, Some(from), until(call).unwrap_or_default())
 }

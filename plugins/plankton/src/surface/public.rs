@@ -3,15 +3,23 @@
 //! Owns the surface `public` and the links that lead there. Invariant: an answer says nothing of the
 //! object but what its bytes are: no `X-Object-*` field leaves here.
 
-use plugbay_sdk::{Answer, Request, Route, Surface};
+use plugbay_sdk::{Request, Route, Surface};
 
-use super::{ALWAYS, Call, HOST_ERRORS, finish, no_endpoint, nowhere, reads};
+use super::{
+    ALWAYS, Call, HOST_ERRORS, no_endpoint, nowhere,
+    objects::{Going, Outcome, step},
+    reads,
+    rows::broken_off,
+};
 use crate::{
     faults::Fault,
     headers::{Headers, encode_content_type, encode_object},
     settings::{Endpoints, url},
     store::publishing,
 };
+
+/// The user of a request without a token: an id that nobody has.
+const NOBODY: &str = "";
 
 #[derive(Debug, Clone, Copy)]
 enum Op {
@@ -35,16 +43,21 @@ const TABLE: [(Op, Route); 7] = [
 
 /// The surface.
 pub fn surface() -> Surface {
-    let mut surface = Surface::new("public").errors(HOST_ERRORS.0, HOST_ERRORS.1).without_auto_head().table(
+    let mut surface = Surface::new("public").errors(HOST_ERRORS.0, HOST_ERRORS.1).without_auto_head().resumable_table(
         &TABLE,
         |op, request, params| {
-            finish(
-                request,
-                match op {
-                    Op::Read => read(request, params.get("id")),
-                    Op::Nowhere => no_endpoint(&TABLE, request),
-                },
-            )
+            let outcome = match op {
+                Op::Read => read(request, params.get("id")),
+                Op::Nowhere => no_endpoint(&TABLE, request).map(Outcome::Answer),
+            };
+            step(request, outcome)
+        },
+        |_, request, _, going, _| {
+            let outcome = match going {
+                Going::Send(sending) => sending.resume(),
+                _ => broken_off().into(),
+            };
+            step(request, Ok(outcome))
         },
     );
     for (name, value) in ALWAYS {
@@ -70,7 +83,7 @@ pub(super) fn asked(headers: &Headers) -> Result<Option<bool>, Fault> {
     }
 }
 
-fn read(request: &Request, id: &str) -> Result<Answer, Fault> {
+fn read(request: &Request, id: &str) -> Result<Outcome, Fault> {
     let object = publishing::find(id)?;
     let headers = Headers::fold(request.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())));
     let mut fields: Vec<(String, String)> = [
@@ -84,7 +97,9 @@ fn read(request: &Request, id: &str) -> Result<Answer, Fault> {
     .collect();
     let shown = object.presentation.iter().filter(|(name, _)| name.starts_with("content-"));
     fields.extend(shown.map(|(name, value)| (name.clone(), encode_object(value))));
-    reads::send(&headers, request.method == "HEAD", &object, fields)
+    // Of a manifest everyone sees the parts that everyone may read: who can write it is not always who
+    // owns the parts.
+    reads::send(&headers, request.method == "HEAD", &object, NOBODY, fields)
 }
 
 #[cfg(test)]

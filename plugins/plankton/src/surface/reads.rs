@@ -1,8 +1,11 @@
 //! Reading objects: the fields that describe one, conditions, and ranges as segments.
 
-use plugbay_sdk::{Answer, Segment};
-
-use super::{Call, bare, not_yet, objects::Target, public};
+use super::{
+    Call, bare, hashmaps, json,
+    objects::{Outcome, Target},
+    public,
+    sending::{Sending, Source},
+};
 use crate::{
     conditions,
     faults::{Fault, Kind},
@@ -11,13 +14,22 @@ use crate::{
     settings::Settings,
     sharing::Access,
     store::{
-        blocks, db,
+        db,
+        manifests::Parts,
         places::{self, Place},
+        versions,
     },
 };
 
 /// Name and value of the fields that describe an object to a user.
 fn described(call: &Call<'_>, place: &Place, object: &Object) -> Result<Vec<(String, String)>, Fault> {
+    let mut fields = plain(object);
+    fields.extend(shared(call, place, object)?);
+    Ok(fields)
+}
+
+/// Those that a version has as well.
+fn plain(object: &Object) -> Vec<(String, String)> {
     let mut fields: Vec<(String, String)> = [
         ("ETag", object.etag().to_owned()),
         ("Content-Type", encode_content_type(&object.content_type)),
@@ -36,6 +48,12 @@ fn described(call: &Call<'_>, place: &Place, object: &Object) -> Result<Vec<(Str
     let prefixed = object.meta.iter().map(|(name, value)| (format!("X-Object-Meta-{}", encode_part(name)), value));
     let presented = object.presentation.iter().map(|(name, value)| (name.clone(), value));
     fields.extend(prefixed.chain(presented).map(|(name, value)| (name, encode_object(value))));
+    fields
+}
+
+/// Those that say who may do what.
+fn shared(call: &Call<'_>, place: &Place, object: &Object) -> Result<Vec<(String, String)>, Fault> {
+    let mut fields = Vec::new();
     if let Some(id) = object.public.as_deref().filter(|_| call.user == object.account) {
         fields.push(("X-Object-Public".to_owned(), public::link(call, &Settings::load()?.endpoints, id)));
     }
@@ -57,48 +75,82 @@ fn described(call: &Call<'_>, place: &Place, object: &Object) -> Result<Vec<(Str
     Ok(fields)
 }
 
-/// HEAD and GET of an object.
-pub(super) fn read(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
-    for (parameter, what) in [("hashmap", "A hashmap"), ("version", "Reading versions")] {
-        if call.query.has(parameter) {
-            return Err(not_yet(what));
-        }
-    }
+/// HEAD and GET of an object, a version of it, its hashmap, or the list of its versions.
+pub(super) fn read(call: &Call<'_>, target: &Target) -> Result<Outcome, Fault> {
     let Target { account, container, object } = target;
-    let (place, kept) = places::readable(account, container, object, &call.user)?;
-    let fields = described(call, &place, &kept.value)?;
-    send(&call.headers, call.is_head(), &kept.value, fields)
+    let version = call.query.get("version").filter(|version| !version.is_empty());
+    let (place, kept) = match version {
+        Some("list") if !call.is_head() => return list_versions(call, target).map(Outcome::Answer),
+        Some(version) => versions::readable(account, container, object, &call.user, version)?,
+        None => places::readable(account, container, object, &call.user)?,
+    };
+    let object = &kept.value;
+    let fields = if version.is_some() { plain(object) } else { described(call, &place, object)? };
+    if call.query.has("hashmap") && !call.is_head() {
+        match conditions::before_read(&call.headers, &object.current()) {
+            Err(fault) if fault.kind == Kind::NotModified => return Ok(bare(304, fields).into()),
+            done => done?,
+        }
+        return hashmaps::show(fields, &object.content).map(Outcome::Answer);
+    }
+    send(&call.headers, call.is_head(), object, &call.user, fields)
 }
 
-/// An object's bytes with these fields, as far as conditions and ranges ask for them; for HEAD none.
+/// An object's bytes with these fields, as far as conditions and ranges ask for them; for HEAD none. A
+/// manifest is read as this user.
 pub(super) fn send(
     headers: &Headers,
     head: bool,
     object: &Object,
-    fields: Vec<(String, String)>,
-) -> Result<Answer, Fault> {
+    user: &str,
+    mut fields: Vec<(String, String)>,
+) -> Result<Outcome, Fault> {
     let content = &object.content;
-    let current = object.current();
+    let (size, current, source) = match Parts::of(object, user) {
+        None => (content.size, object.current(), Source::Content(content.clone())),
+        Some(parts) => {
+            let manifest = parts.find()?;
+            let etag = |(name, _): &&mut (String, String)| name.eq_ignore_ascii_case("etag");
+            if let Some((_, value)) = fields.iter_mut().find(etag) {
+                value.clone_from(&manifest.etag);
+            }
+            (manifest.size, manifest.current(object), Source::Parts(parts, manifest.etag))
+        }
+    };
     match conditions::before_read(headers, &current) {
-        Err(fault) if fault.kind == Kind::NotModified => return Ok(bare(304, fields)),
+        Err(fault) if fault.kind == Kind::NotModified => return Ok(bare(304, fields).into()),
         done => done?,
     }
     if head {
-        return Ok(bare(200, fields).header("content-length", content.size.to_string()));
+        return Ok(bare(200, fields).header("content-length", size.to_string()).into());
     }
-    let whole = conditions::Stretch { offset: 0, length: content.size };
-    let Some(ranges) = conditions::ranges(headers, content.size, &current)? else {
-        let mut answer = bare(200, fields);
-        answer.body = blocks::segments(content, whole)?;
-        return Ok(answer);
-    };
-    if let [range] = ranges.as_slice() {
-        let mut answer = bare(206, fields).header("content-range", content_range(*range, content.size));
-        answer.body = blocks::segments(content, *range)?;
-        return Ok(answer);
+    let mut sending = Sending::of(source);
+    let ranges = conditions::ranges(headers, size, &current)?
+        .filter(|ranges| ranges.len() == 1 || ranges.len() * (3 * object.content_type.len() + 256) < HEADS);
+    match ranges.as_deref() {
+        None => {
+            sending.stretch(conditions::Stretch { offset: 0, length: size });
+            sending.answer(bare(200, fields))
+        }
+        Some([range]) => {
+            sending.stretch(*range);
+            sending.answer(bare(206, fields).header("content-range", content_range(*range, size)))
+        }
+        Some(ranges) => several(sending, object, size, fields, ranges),
     }
-    several(object, fields, &ranges)
 }
+
+/// Number and time of each version, oldest first.
+fn list_versions(call: &Call<'_>, target: &Target) -> Result<plugbay_sdk::Answer, Fault> {
+    let Target { account, container, object } = target;
+    let versions = versions::list(account, container, object, &call.user)?;
+    let rows: Vec<(u64, String)> = versions.into_iter().map(|(number, made)| (number, made.decimal())).collect();
+    json(Vec::new(), &serde_json::json!({ "versions": rows }))
+}
+
+/// Most bytes of the heads of several ranges; more of them are ignored as if none were asked for. What
+/// is left to send has to fit a continuation.
+const HEADS: usize = 48 * 1024;
 
 fn content_range(range: conditions::Stretch, size: u64) -> String {
     let last = range.offset + range.length - 1;
@@ -107,22 +159,23 @@ fn content_range(range: conditions::Stretch, size: u64) -> String {
 
 /// Several ranges as a multipart body.
 fn several(
+    mut sending: Sending,
     object: &Object,
+    size: u64,
     mut fields: Vec<(String, String)>,
     ranges: &[conditions::Stretch],
-) -> Result<Answer, Fault> {
+) -> Result<Outcome, Fault> {
     let boundary = db::random_hex(16)?;
     fields.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
-    let mut answer = bare(206, fields).header("content-type", format!("multipart/byteranges; boundary={boundary}"));
+    let answer = bare(206, fields).header("content-type", format!("multipart/byteranges; boundary={boundary}"));
     let kind = encode_content_type(&object.content_type);
     for (index, range) in ranges.iter().enumerate() {
         let lead = if index == 0 { "" } else { "\r\n" };
-        let range_text = content_range(*range, object.content.size);
+        let range_text = content_range(*range, size);
         let head = format!("{lead}--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: {range_text}\r\n\r\n");
-        answer.body.push(Segment::Bytes(head.into_bytes()));
-        answer.body.extend(blocks::segments(&object.content, *range)?);
+        sending.text(head);
+        sending.stretch(*range);
     }
-    let end = format!("\r\n--{boundary}--\r\n");
-    answer.body.push(Segment::Bytes(end.into_bytes()));
-    Ok(answer)
+    sending.text(format!("\r\n--{boundary}--\r\n"));
+    sending.answer(answer)
 }

@@ -3,7 +3,6 @@
 use super::{
     Call,
     bulk::{self, Progress},
-    not_yet,
     objects::{Outcome, Target, Written, created, own},
 };
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
     object::{Object, check_entries, check_object_name, overlay},
     store::{
         objects::{self, Draft},
-        places,
+        places, versions,
     },
 };
 
@@ -25,10 +24,14 @@ pub(super) fn from_source(
     moves: bool,
     progress: Option<&Progress>,
 ) -> Result<Outcome, Fault> {
+    transfer(call, &source(call, field)?, target, moves, progress)
+}
+
+/// The object that a field such as `X-Copy-From` names, in the account that `X-Source-Account` names.
+pub(super) fn source(call: &Call<'_>, field: &str) -> Result<Target, Fault> {
     let account = call.headers.text("x-source-account")?;
     let (container, object) = path(call, field)?;
-    let source = Target { account: account.unwrap_or_else(|| call.user.clone()), container, object };
-    transfer(call, &source, target, moves, progress)
+    Ok(Target { account: account.unwrap_or_else(|| call.user.clone()), container, object })
 }
 
 /// `COPY` or `MOVE` with `Destination`.
@@ -62,9 +65,8 @@ fn transfer(
     moves: bool,
     progress: Option<&Progress>,
 ) -> Result<Outcome, Fault> {
-    if call.headers.has("x-source-version") {
-        return Err(not_yet("Copying from a version"));
-    }
+    // Only what is there now can be moved.
+    let version = if moves { None } else { call.headers.text("x-source-version")?.filter(|text| !text.is_empty()) };
     check_object_name(&target.object)?;
     let mut written = Written::read(call, &target.account)?;
     if call.query.has("ignore_content_type") {
@@ -73,7 +75,13 @@ fn transfer(
     if moves {
         own(call, &source.account)?;
     }
-    let find_source = || places::readable(&source.account, &source.container, &source.object, &call.user);
+    let find_source = || {
+        let Target { account, container, object } = source;
+        match &version {
+            Some(version) => versions::readable(account, container, object, &call.user, version),
+            None => places::readable(account, container, object, &call.user),
+        }
+    };
     let find_target = || {
         let (place, head) = places::writable(&target.account, &target.container, &target.object, &call.user)?;
         let current = head.as_ref().map(|kept| kept.value.current());

@@ -1,16 +1,22 @@
 //! The plugin from request to answer, on a host in memory.
 
 mod bulk;
+mod collecting;
 mod groups;
+mod hashmaps;
 mod identity;
 mod images;
 mod listings;
+mod manifests;
 mod objects;
 mod public;
 mod races;
 mod sharing;
+mod updates;
+mod versions;
 
 use plugbay_sdk::testing::{TestAnswer, TestApp, TestRequest};
+use sha2::{Digest as _, Sha256};
 
 /// Two users, as the identity service would name them.
 pub const ANN: &str = "9a2e10a2-3d2c-4fd4-8bd9-0d9a4b1f7a01";
@@ -53,6 +59,29 @@ impl Service {
             .expect(201)
     }
 
+    /// Ann asks about an object of `c`, with a query.
+    pub fn get(&self, name: &str) -> TestAnswer {
+        self.objects(ANN, "GET", &format!("/{ANN}/c/{name}")).send()
+    }
+
+    /// That many different blocks of four bytes and NULs, kept as another upload left them.
+    pub fn seed(&self, count: u32) -> Vec<String> {
+        let host = self.app.host();
+        let seed = |n: u32| {
+            let bytes = (n + 1).to_be_bytes();
+            let hash = block_hash(&bytes);
+            host.put_json(&format!("b/{hash}"), &serde_json::json!({ "kept": 4 }));
+            host.put_blob(&format!("block/{hash}"), bytes);
+            hash
+        };
+        (0..count).map(seed).collect()
+    }
+
+    /// Keys of this class.
+    pub fn keys(&self, class: &str) -> Vec<String> {
+        self.app.host().keys().into_iter().filter(|key| key.starts_with(class)).collect()
+    }
+
     /// Ann registers an object of `c`; its id.
     pub fn register(&self, object: &str, name: &str, public: bool) -> String {
         let answer = self
@@ -71,6 +100,15 @@ impl Service {
             self.images(user, "GET", &format!("/images/detail{query}")).send().expect(200).json();
         rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
     }
+}
+
+/// Bytes in a block.
+pub const BLOCK: usize = 4 * 1024 * 1024;
+
+/// The hash that a client works out for a block.
+pub fn block_hash(block: &[u8]) -> String {
+    let kept = block.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    crate::merkle::hex(&Sha256::digest(&block[..kept]))
 }
 
 /// The message of a fault, after checking its status and name.

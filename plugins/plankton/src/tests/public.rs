@@ -179,3 +179,44 @@ fn an_account_holds_what_the_operator_allows() {
     let head = service.objects(ANN, "HEAD", &format!("/{ANN}")).send();
     assert_eq!(head.header("x-account-policy-quota"), Some("10"));
 }
+
+#[test]
+fn what_came_as_a_hashmap_is_published_in_the_same_call() {
+    let service = Service::with_container();
+    service.put("o", "0123456789");
+    let map = service.objects(ANN, "GET", &format!("/{ANN}/c/o?hashmap&format=json")).send().expect(200);
+    let put = service
+        .objects(ANN, "PUT", &format!("/{ANN}/c/p?hashmap=True&format=json"))
+        .header("content-type", "text/plain")
+        .header("content-length", map.body.len().to_string())
+        .header("x-object-public", "True")
+        .body(map.body.clone())
+        .send();
+    put.expect(201);
+    let link = service.link("p").unwrap();
+    assert_eq!(service.anyone("GET", &link).expect(200).text(), "0123456789");
+}
+
+#[test]
+fn of_a_published_manifest_everyone_sees_the_parts_that_everyone_may_read() {
+    let service = Service::with_container();
+    service.put("parts/1", "one");
+    service.put("parts/2", "two");
+    service
+        .objects(ANN, "PUT", &format!("/{ANN}/c/m"))
+        .header("content-type", "text/plain")
+        .header("content-length", "0")
+        .header("x-object-manifest", "c/parts/")
+        .header("x-object-public", "true")
+        .send()
+        .expect(201);
+    let link = service.link("m").unwrap();
+    fault(&service.anyone("GET", &link), 403, "forbidden");
+    service.publish("parts/1", "true").expect(202);
+    service
+        .objects(ANN, "POST", &format!("/{ANN}/c/parts/2?update"))
+        .header("x-object-sharing", "read=*")
+        .send()
+        .expect(202);
+    assert_eq!(service.anyone("GET", &link).expect(200).text(), "onetwo");
+}
