@@ -36,6 +36,10 @@ const COMMITS: usize = 2_048;
 /// `g` keys read at once.
 const PAGE: u32 = 32;
 
+/// Classes of keys that name what is in a container. Of a removed one, markers of long names and the
+/// names of removed objects are left.
+const NAMED: [char; 2] = ['o', 'n'];
+
 /// Blocks in one commit: three checks and ops for each, and the `g` keys around them.
 const TOGETHER: usize = (COMMIT - 3) / 3;
 
@@ -192,8 +196,7 @@ impl Run {
         Ok(())
     }
 
-    /// Remove what is left of a container: what its objects were, the names of
-    /// those that were removed, and the markers of long names.
+    /// Remove what is left of a container: what its objects were, and the names in it.
     fn remove_container(&mut self, key: &str, container: &str) -> Result<(), Stop> {
         let before = self.left;
         let history = keys::histories(container);
@@ -202,12 +205,25 @@ impl Run {
             self.left = 0;
             return Ok(());
         }
-        let mut spaces = vec![('o', container.to_owned()), ('n', container.to_owned())];
-        while let Some((class, space)) = spaces.pop() {
+        for class in NAMED {
+            if !self.clear(class, container)? {
+                return Ok(());
+            }
+        }
+        let mut batch = Batch::default();
+        batch.delete(key);
+        self.commit(batch)?;
+        Ok(())
+    }
+
+    /// Remove what is left of a class of names in a container; false if there is more to do.
+    fn clear(&mut self, class: char, container: &str) -> Result<bool, Stop> {
+        let mut spaces = vec![container.to_owned()];
+        while let Some(space) = spaces.pop() {
             let prefix = keys::space(class, &space);
             loop {
                 if self.left == 0 {
-                    return Ok(());
+                    return Ok(false);
                 }
                 let limit = u32::try_from(COMMIT).unwrap_or(PAGE);
                 let page = db::scan(&prefix, &keys::end_of(&prefix), limit, false)?;
@@ -227,8 +243,8 @@ impl Run {
                     full |= !db::scan(&prefix, &keys::end_of(&prefix), 1, false)?.entries.is_empty();
                 }
                 if full {
-                    spaces.push((class, space));
-                    spaces.extend(below.into_iter().map(|space| (class, space)));
+                    spaces.push(space);
+                    spaces.extend(below);
                     break;
                 }
                 let mut batch = Batch::default();
@@ -238,10 +254,7 @@ impl Run {
                 self.commit(batch)?;
             }
         }
-        let mut batch = Batch::default();
-        batch.delete(key);
-        self.commit(batch)?;
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -141,7 +141,7 @@ pub(super) fn below(space: &str, head: &str) -> String {
     format!("^{}", digest(&format!("{space}/{head}")))
 }
 
-/// Prefix of a space of names: `o` of the heads of objects, `n` of objects that were removed.
+/// Prefix of the keys of a class in a space of names.
 pub(super) fn space(class: char, space: &str) -> String {
     format!("{class}/{space}/")
 }

@@ -1,5 +1,7 @@
 //! Reading objects: the fields that describe one, conditions, and ranges as segments.
 
+use plugbay_sdk::Answer;
+
 use super::{
     Call, bare, hashmaps, json,
     objects::{Outcome, Target},
@@ -7,7 +9,7 @@ use super::{
     sending::{Sending, Source},
 };
 use crate::{
-    conditions,
+    conditions::{self, Current},
     faults::{Fault, Kind},
     headers::{Headers, encode_content_type, encode_object, encode_part},
     object::Object,
@@ -87,27 +89,33 @@ pub(super) fn read(call: &Call<'_>, target: &Target) -> Result<Outcome, Fault> {
     let object = &kept.value;
     let fields = if version.is_some() { plain(object) } else { described(call, &place, object)? };
     if call.query.has("hashmap") && !call.is_head() {
-        match conditions::before_read(&call.headers, &object.current()) {
-            Err(fault) if fault.kind == Kind::NotModified => return Ok(bare(304, fields).into()),
-            done => done?,
-        }
-        return hashmaps::show(fields, &object.content).map(Outcome::Answer);
+        return match unmodified(&call.headers, &object.current(), &fields)? {
+            Some(answer) => Ok(answer.into()),
+            None => hashmaps::show(fields, &object.content).map(Outcome::Answer),
+        };
     }
     send(&call.headers, call.is_head(), object, &call.user, fields)
 }
 
-/// An object's bytes with these fields, as far as conditions and ranges ask for them; for HEAD none. A
-/// manifest is read as this user.
+/// The answer to a read whose conditions say that the client has it already.
+fn unmodified(headers: &Headers, current: &Current, fields: &[(String, String)]) -> Result<Option<Answer>, Fault> {
+    match conditions::before_read(headers, current) {
+        Err(fault) if fault.kind == Kind::NotModified => Ok(Some(bare(304, fields.to_vec()))),
+        done => done.map(|()| None),
+    }
+}
+
+/// An object's bytes with these fields, as far as conditions and ranges ask for them; for HEAD none.
+/// A manifest's are those of its parts, as the reader may see them.
 pub(super) fn send(
     headers: &Headers,
     head: bool,
     object: &Object,
-    user: &str,
+    reader: &str,
     mut fields: Vec<(String, String)>,
 ) -> Result<Outcome, Fault> {
-    let content = &object.content;
-    let (size, current, source) = match Parts::of(object, user) {
-        None => (content.size, object.current(), Source::Content(content.clone())),
+    let (size, current, source) = match Parts::of(object, reader) {
+        None => (object.content.size, object.current(), Source::Content(object.content.clone())),
         Some(parts) => {
             let manifest = parts.find()?;
             let etag = |(name, _): &&mut (String, String)| name.eq_ignore_ascii_case("etag");
@@ -117,9 +125,8 @@ pub(super) fn send(
             (manifest.size, manifest.current(object), Source::Parts(parts, manifest.etag))
         }
     };
-    match conditions::before_read(headers, &current) {
-        Err(fault) if fault.kind == Kind::NotModified => return Ok(bare(304, fields).into()),
-        done => done?,
+    if let Some(answer) = unmodified(headers, &current, &fields)? {
+        return Ok(answer.into());
     }
     if head {
         return Ok(bare(200, fields).header("content-length", size.to_string()).into());
@@ -141,7 +148,7 @@ pub(super) fn send(
 }
 
 /// Number and time of each version, oldest first.
-fn list_versions(call: &Call<'_>, target: &Target) -> Result<plugbay_sdk::Answer, Fault> {
+fn list_versions(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
     let Target { account, container, object } = target;
     let versions = versions::list(account, container, object, &call.user)?;
     let rows: Vec<(u64, String)> = versions.into_iter().map(|(number, made)| (number, made.decimal())).collect();

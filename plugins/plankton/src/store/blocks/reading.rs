@@ -57,9 +57,10 @@ pub fn some_segments(
     Ok((segments, rest))
 }
 
-/// All blocks, in order.
+/// All blocks, in order; at least one.
 pub fn blocks(content: &Content) -> Result<Vec<Block>, Fault> {
     match &content.blocks {
+        Blocks::Inline(blocks) if blocks.is_empty() => Ok(vec![Block::ZEROS]),
         Blocks::Inline(blocks) => Ok(blocks.clone()),
         Blocks::Mapped(count) => {
             let count = usize::try_from(*count).unwrap_or(usize::MAX);
