@@ -92,7 +92,7 @@ pub fn update(account: &str, change: &Change) -> Result<(), Fault> {
         overlay(&mut after.meta, change.meta.clone());
         check_entries(after.meta.len())?;
         for (name, list) in &change.groups {
-            set_group(&mut after.groups, name, list)?;
+            set_group(&mut after.groups, &name.to_lowercase(), list)?;
         }
         let (old, new) = (memberships(account, &before), memberships(account, &after));
         let following = Following {

@@ -64,7 +64,7 @@ fn what_is_shared_with_a_group_is_listed_to_its_members() {
     service.groups("?update", &[("friends", &format!("{BEN},{CID}"))]).expect(202);
     service
         .objects(ANN, "POST", &format!("/{ANN}/c/o?update"))
-        .header("x-object-sharing", format!("read={ANN}:friends"))
+        .header("x-object-sharing", format!("read={}:Friends", ANN.to_uppercase()))
         .send()
         .expect(202);
     let lines = |user: &str, target: &str| service.objects(user, "GET", target).send().text().to_owned();
