@@ -2,9 +2,8 @@
 //!
 //! An image *is* an object with metadata of its own, so registry and object store are one plugin
 //! with one history. Rules are in plain modules that know no host: faults, headers, locations,
-//! sharing, conditions, content ranges, hashes, hashmaps, listings, filters, images. [`store`] keeps things,
-//! [`surface`] binds requests
-//! to both. What is served and what is not yet is in the README.
+//! sharing, conditions, content ranges, hashes, hashmaps, listings, filters, images. [`store`] keeps
+//! things, [`surface`] binds requests to both. What is served and what is not yet is in the README.
 //!
 //! Nothing is kept in memory between requests, and object bytes do not pass through here.
 
