@@ -6,6 +6,8 @@
 
 use serde_json::json;
 
+use crate::xml;
+
 /// Why a request was refused. The table [`Kind::status`] gives status code and name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -127,27 +129,10 @@ impl Fault {
         let (code, name) = self.kind.status();
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{name} code=\"{code}\"><message>{}</message><details>{}</details></{name}>",
-            xml_text(&self.message),
-            xml_text(&self.details),
+            xml::text(&self.message),
+            xml::text(&self.details),
         )
     }
-}
-
-/// Text made safe between XML tags and in attributes; characters XML cannot carry become `?`.
-pub fn xml_text(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\t' | '\n' | '\r' => out.push(c),
-            c if (c as u32) < 0x20 || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('?'),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -4,10 +4,15 @@
 //! point and never for one it does not need: whole virtual directories are stepped over with one
 //! seek, so a listing costs what it returns.
 
+use percent_encoding::percent_decode_str;
+
 use crate::headers::Query;
 
 /// Most rows of one answer.
 pub const ROWS: usize = 10_000;
+
+/// Names looked at in one go, rows or not.
+const LOOKS: usize = 4_000;
 
 /// Names in byte order, each with something of the caller's.
 pub trait Names {
@@ -67,6 +72,18 @@ impl Selection {
                 .map_or(ROWS, |limit: usize| limit.min(ROWS)),
         }
     }
+
+    /// The same with what was asked for percent-decoded once more; none if that changes nothing.
+    pub fn decoded(&self) -> Option<Selection> {
+        let again = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let decoded = Selection {
+            prefix: again(&self.prefix),
+            delimiter: self.delimiter.as_deref().map(again),
+            marker: self.marker.as_deref().map(again),
+            ..self.clone()
+        };
+        (decoded != *self).then_some(decoded)
+    }
 }
 
 /// One row of a listing.
@@ -78,50 +95,101 @@ pub enum Row<T> {
     Directory(String),
 }
 
-/// Run a selection over a source. `keep` is asked about each name before it makes a row, so that
-/// what a caller may not see makes no virtual directory either.
-pub fn select<N: Names>(
-    names: &mut N,
-    selection: &Selection,
-    mut keep: impl FnMut(&str, &N::Item) -> Result<bool, N::Error>,
-) -> Result<Vec<Row<N::Item>>, N::Error> {
-    let prefix = selection.prefix.as_str();
-    let marker = selection.marker.as_deref();
-    let after_marker = |name: &str| marker.is_none_or(|marker| name > marker);
-    let mut rows = Vec::new();
-    names.seek(marker.filter(|marker| *marker > prefix).unwrap_or(prefix))?;
-    while rows.len() < selection.limit {
-        let Some((name, item)) = names.next()? else {
-            break;
-        };
-        let Some(rest) = name.strip_prefix(prefix) else {
-            break;
-        };
-        if !after_marker(&name) || !keep(&name, &item)? {
-            continue;
-        }
-        let folded = selection.delimiter.as_deref().and_then(|delimiter| {
-            let end = rest.find(delimiter)? + delimiter.len();
-            // A name that ends in the delimiter is a row of its own.
-            (end < rest.len()).then(|| rest.get(..end)).flatten()
-        });
-        let Some(folded) = folded else {
-            rows.push(Row::Name(name, item));
-            continue;
-        };
-        let directory = format!("{prefix}{folded}");
-        let next = past(&directory);
-        // A client that pages with the directory as its marker must not get it again.
-        if selection.virtual_rows && after_marker(&directory) {
-            rows.push(Row::Directory(directory));
-        }
-        match next {
-            Some(next) => names.seek(&next)?,
-            // Nothing sorts after it.
-            None => break,
-        }
+/// What the next look at a source came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next<T> {
+    /// A row.
+    Row(Row<T>),
+    /// No row yet, and enough names looked at for now: go on from [`Rows::position`] later.
+    Later,
+    /// There are no more rows.
+    End,
+}
+
+/// A selection on its way through a source.
+///
+/// It can be left at any row and taken up again by its position and the number of rows so far.
+#[derive(Debug)]
+pub struct Rows<'a, N> {
+    names: N,
+    selection: &'a Selection,
+    /// Where the next name is looked for; none: nowhere.
+    from: Option<String>,
+    sought: bool,
+    left: usize,
+    looks: usize,
+}
+
+impl<'a, N: Names> Rows<'a, N> {
+    /// From the selection's start.
+    pub fn new(names: N, selection: &'a Selection) -> Rows<'a, N> {
+        let prefix = selection.prefix.as_str();
+        let from = selection.marker.as_deref().filter(|marker| *marker > prefix).unwrap_or(prefix);
+        Rows::resume(names, selection, from.to_owned(), 0)
     }
-    Ok(rows)
+
+    /// From a position, after that many rows.
+    pub fn resume(names: N, selection: &'a Selection, from: String, taken: usize) -> Rows<'a, N> {
+        let left = selection.limit.saturating_sub(taken);
+        Rows { names, selection, from: Some(from), sought: false, left, looks: 0 }
+    }
+
+    /// Where the rows after those returned so far start; none: there are none.
+    pub fn position(&self) -> Option<&str> {
+        self.from.as_deref().filter(|_| self.left > 0)
+    }
+
+    /// The next row. `keep` is asked about each name before it makes a row, so that what a caller
+    /// may not see makes no virtual directory either.
+    pub fn next(
+        &mut self,
+        mut keep: impl FnMut(&str, &N::Item) -> Result<bool, N::Error>,
+    ) -> Result<Next<N::Item>, N::Error> {
+        let prefix = self.selection.prefix.as_str();
+        let marker = self.selection.marker.as_deref();
+        let after_marker = |name: &str| marker.is_none_or(|marker| name > marker);
+        while self.left > 0
+            && let Some(from) = &self.from
+        {
+            if self.looks >= LOOKS {
+                return Ok(Next::Later);
+            }
+            if !self.sought {
+                self.names.seek(from)?;
+                self.sought = true;
+            }
+            let Some((name, item)) = self.names.next()? else {
+                break;
+            };
+            let Some(rest) = name.strip_prefix(prefix) else {
+                break;
+            };
+            self.looks += 1;
+            self.from = Some(format!("{name}\0"));
+            if !after_marker(&name) || !keep(&name, &item)? {
+                continue;
+            }
+            let folded = self.selection.delimiter.as_deref().and_then(|delimiter| {
+                let end = rest.find(delimiter)? + delimiter.len();
+                // A name that ends in the delimiter is a row of its own.
+                (end < rest.len()).then(|| rest.get(..end)).flatten()
+            });
+            let Some(folded) = folded else {
+                self.left -= 1;
+                return Ok(Next::Row(Row::Name(name, item)));
+            };
+            let directory = format!("{prefix}{folded}");
+            self.from = past(&directory);
+            self.sought = false;
+            // A client that pages with the directory as its marker must not get it again.
+            if self.selection.virtual_rows && after_marker(&directory) {
+                self.left -= 1;
+                return Ok(Next::Row(Row::Directory(directory)));
+            }
+        }
+        self.from = None;
+        Ok(Next::End)
+    }
 }
 
 /// The first text after every text that starts with this one; none if there is none.
@@ -172,6 +240,38 @@ mod tests {
         }
     }
 
+    impl Names for &mut Fixed {
+        type Item = ();
+        type Error = Infallible;
+
+        fn next(&mut self) -> Result<Option<(String, ())>, Infallible> {
+            (**self).next()
+        }
+
+        fn seek(&mut self, from: &str) -> Result<(), Infallible> {
+            (**self).seek(from)
+        }
+    }
+
+    /// All rows, taken up again after every `step` of them.
+    fn select(source: &mut Fixed, selection: &Selection, step: usize) -> Vec<Row<()>> {
+        let mut found = Vec::new();
+        let mut rows = Rows::new(&mut *source, selection);
+        loop {
+            match rows.next(|_, ()| Ok(true)).unwrap() {
+                Next::Row(row) => found.push(row),
+                Next::Later => {}
+                Next::End => return found,
+            }
+            if found.len() % step == 0 {
+                let Some(position) = rows.position().map(str::to_owned) else {
+                    return found;
+                };
+                rows = Rows::resume(&mut *source, selection, position, found.len());
+            }
+        }
+    }
+
     fn source<S: AsRef<str>>(names: &[S]) -> Fixed {
         Fixed { names: names.iter().map(|n| n.as_ref().to_owned()).collect(), from: String::new(), read: 0 }
     }
@@ -179,7 +279,7 @@ mod tests {
     fn listed<S: AsRef<str>>(names: &[S], query: &str) -> (Vec<String>, usize) {
         let mut source = source(names);
         let selection = Selection::from_query(&Query::parse(Some(query)));
-        let rows = select(&mut source, &selection, |_, ()| Ok(true)).unwrap();
+        let rows = select(&mut source, &selection, 1_000);
         let text = rows.into_iter().map(|row| match row {
             Row::Name(name, ()) => name,
             Row::Directory(name) => format!("<{name}>"),
@@ -243,11 +343,13 @@ mod tests {
             let name = |row: &Row<()>| match row {
                 Row::Name(name, ()) | Row::Directory(name) => name.clone(),
             };
-            let whole = select(&mut source(&names), &selection, |_, ()| Ok(true)).unwrap();
+            let whole = select(&mut source(&names), &selection, 1_000);
+            // Taking it up in the middle changes nothing.
+            prop_assert_eq!(&select(&mut source(&names), &selection, limit), &whole);
             selection.limit = limit;
             let mut paged = Vec::new();
             loop {
-                let page = select(&mut source(&names), &selection, |_, ()| Ok(true)).unwrap();
+                let page = select(&mut source(&names), &selection, 1_000);
                 let Some(last) = page.last() else { break };
                 selection.marker = Some(name(last));
                 paged.extend(page);

@@ -2,7 +2,7 @@
 //!
 //! Owns the record, its limits and how metadata headers change it. It does not read or write the
 //! store. Invariant: the two metadata domains, the object store's own and the image registry's,
-//! never mix; permissions belong to the path and live exactly as long as the object at it.
+//! never mix; permissions and publicity belong to the path and live exactly as long as the object at it.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +30,8 @@ pub const ENTRIES: usize = 32;
 const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
 /// Most characters of a metadata name with its header prefix.
 const META_NAME: usize = 128;
+/// Most metadata headers of one request.
+const HEADERS: usize = 90;
 /// Most characters of a metadata value.
 pub const META_VALUE: usize = 256;
 
@@ -68,6 +70,9 @@ pub struct Object {
     /// Who else may read and write it.
     #[serde(default, skip_serializing_if = "Permissions::is_empty")]
     pub permissions: Permissions,
+    /// The id under which everyone may read it without a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<String>,
     /// In a history only: this version ended the object.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
@@ -193,6 +198,9 @@ pub fn presentation(headers: &Headers) -> Result<Vec<(String, String)>, Fault> {
 /// The metadata a request gives under a header prefix such as `x-object-meta-`, by normal name.
 pub fn metadata(headers: &Headers, prefix: &str) -> Result<Vec<(String, String)>, Fault> {
     let given = headers.prefixed(prefix)?;
+    if given.len() > HEADERS {
+        return Err(Fault::bad_request("Too many headers"));
+    }
     let mut named = Vec::with_capacity(given.len());
     for (name, value) in given {
         if name.is_empty() {

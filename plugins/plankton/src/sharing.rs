@@ -121,7 +121,8 @@ impl std::fmt::Display for Permissions {
 }
 
 /// The stored form of a user id or `user:group`. Uuids are lower-cased, as the original does with
-/// every name; other ids are kept, because providers here may tell them apart by case.
+/// every name; other ids are kept, because providers here may tell them apart by case. Groups are
+/// named by header fields, which have no case.
 pub fn principal(name: &str) -> String {
     let (user, group) = match name.split_once(':') {
         Some((user, group)) => (user, Some(group)),
@@ -129,7 +130,7 @@ pub fn principal(name: &str) -> String {
     };
     let user = if is_uuid(user) { user.to_ascii_lowercase() } else { user.to_owned() };
     match group {
-        Some(group) => format!("{user}:{group}"),
+        Some(group) => format!("{user}:{}", group.to_lowercase()),
         None => user,
     }
 }

@@ -33,6 +33,7 @@ fn object(metadata: Metadata, size: u64) -> Object {
         presentation: BTreeMap::new(),
         meta: BTreeMap::new(),
         image: Some(metadata),
+        public: None,
         permissions: Permissions::default(),
         deleted: false,
     }

@@ -48,6 +48,7 @@ fn object(name: &str, size: u64) -> Object {
             ..Metadata::default()
         }),
         permissions: Permissions::parse("read=*").unwrap(),
+        public: None,
         deleted: false,
     }
 }

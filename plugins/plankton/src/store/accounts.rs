@@ -60,12 +60,17 @@ pub fn usage(account: &str) -> Result<(u64, Usage), Fault> {
     while names.next()?.is_some() {
         count += 1;
     }
+    Ok((count, held(account)?))
+}
+
+/// The usage of all containers of an account together.
+pub fn held(account: &str) -> Result<Usage, Fault> {
     let prefix = keys::account_usage(account);
     let mut sum = Usage::default();
     for entry in plugbay_sdk::kv::prefix(&prefix).iter() {
         sum = sum.plus(db::read_json(&entry?.value)?);
     }
-    Ok((count, sum))
+    Ok(sum)
 }
 
 /// Lay a change over an account.
@@ -87,7 +92,7 @@ pub fn update(account: &str, change: &Change) -> Result<(), Fault> {
         overlay(&mut after.meta, change.meta.clone());
         check_entries(after.meta.len())?;
         for (name, list) in &change.groups {
-            set_group(&mut after.groups, name, list)?;
+            set_group(&mut after.groups, &name.to_lowercase(), list)?;
         }
         let (old, new) = (memberships(account, &before), memberships(account, &after));
         let following = Following {
@@ -162,53 +167,38 @@ pub fn principals(user: &str) -> Result<Vec<String>, Fault> {
     Ok(found)
 }
 
-/// Whether an account shares something with a user; with a container, something in it.
-pub fn shares(account: &str, container: Option<&str>, user: &str) -> Result<bool, Fault> {
-    for principal in principals(user)? {
-        let mut prefix = keys::shared_by(&principal, account);
-        if let Some(container) = container {
-            prefix = format!("{prefix}{container}/");
-        }
-        for entry in plugbay_sdk::kv::prefix(&prefix).limit(16).iter() {
-            let head = db::read_text(entry?.value)?;
-            let Some(object) = db::get_json::<Object>(&head)? else {
-                continue;
-            };
-            if places::stated(&object.value, user)? {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
-
-/// Accounts other than the user's that share something with the user, in order, after a marker.
-pub fn sharers(user: &str, marker: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
-    let mut found = BTreeSet::new();
+/// Accounts other than the user's that share something with the user: at most `limit`, in the order
+/// of their keys, after an account if one is given.
+pub fn sharers(user: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+    let mut found = BTreeMap::new();
     for principal in principals(user)? {
         let prefix = keys::shared(&principal);
-        let mut from = prefix.clone();
-        loop {
+        let mut from = match after {
+            Some(after) => keys::end_of(&keys::shared_by(&principal, after)),
+            None => prefix.clone(),
+        };
+        let mut taken = 0;
+        while taken < limit {
             let page = db::scan(&from, &keys::end_of(&prefix), 1, false)?;
             let Some(entry) = page.entries.into_iter().next() else {
                 break;
             };
-            let account_prefix = entry
-                .key
-                .strip_prefix(&prefix)
-                .and_then(|rest| rest.split_once('/'))
-                .map(|(account, _)| format!("{prefix}{account}/"));
+            let account =
+                entry.key.strip_prefix(&prefix).and_then(|rest| rest.split_once('/')).map(|(account, _)| account);
             let head = db::read_text(entry.value)?;
-            match (db::get_json::<Object>(&head)?, account_prefix) {
-                (Some(object), Some(account_prefix)) if places::stated(&object.value, user)? => {
-                    found.insert(object.value.account);
+            match (db::get_json::<Object>(&head)?, account) {
+                (Some(object), Some(account)) if places::stated(&object.value, user)? => {
                     // One object is enough; go on with the next account.
-                    from = keys::end_of(&account_prefix);
+                    from = keys::end_of(&format!("{prefix}{account}/"));
+                    if object.value.account != user {
+                        // With the slash, names sort as their keys do.
+                        found.insert(format!("{account}/"), object.value.account);
+                        taken += 1;
+                    }
                 }
                 _ => from = format!("{}\0", entry.key),
             }
         }
     }
-    found.remove(user);
-    Ok(found.into_iter().filter(|account| marker.is_none_or(|marker| account.as_str() > marker)).take(limit).collect())
+    Ok(found.into_values().take(limit).collect())
 }

@@ -36,8 +36,9 @@ const COMMITS: usize = 2_048;
 /// `g` keys read at once.
 const PAGE: u32 = 32;
 
-/// Classes of keys that name what is in a container. Of a removed one, markers of long names are left.
-const NAMED: [char; 1] = ['o'];
+/// Classes of keys that name what is in a container. Of a removed one, markers of long names and the
+/// names of removed objects are left.
+const NAMED: [char; 2] = ['o', 'n'];
 
 /// Blocks in one commit: three checks and ops for each, and the `g` keys around them.
 const TOGETHER: usize = (COMMIT - 3) / 3;
@@ -195,7 +196,7 @@ impl Run {
         Ok(())
     }
 
-    /// Remove what is left of a container: what its objects were, and the markers of long names.
+    /// Remove what is left of a container: what its objects were, and the names in it.
     fn remove_container(&mut self, key: &str, container: &str) -> Result<(), Stop> {
         let before = self.left;
         let history = keys::histories(container);

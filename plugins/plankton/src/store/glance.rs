@@ -129,6 +129,7 @@ pub fn create(id: &str, given: &Given, user: &str, upload: Option<&mut Upload>) 
                 meta: Default::default(),
                 image: Some(metadata.clone()),
                 permissions: permissions.clone(),
+                publish: None,
             })
         },
     )

@@ -6,6 +6,7 @@
 //! | `q/USER/OWNER/GROUP` | empty | groups a user is in |
 //! | `c/ACCOUNT/NAME…` | container record, JSON | containers of an account, in the order of their names |
 //! | `o/CONTAINER/NAME…` | object record, JSON: the **head** | objects as they are, in the order of their names |
+//! | `n/CONTAINER/NAME…` | empty | names that an object was removed from, for listings of the past |
 //! | `h/CONTAINER/NODE/VERSION` | object record, JSON | what an object was, oldest first, and when it was deleted |
 //! | `i/UUID` | key of the head | from uuid to object |
 //! | `u/ACCOUNT/CONTAINER/SHARD` | count, bytes, time, JSON | usage; an object's shard follows from its name, so that writers of different objects seldom meet |
@@ -14,6 +15,9 @@
 //! | `m/MAP/CHUNK` | packed blocks | block list of an object of more than 16 blocks |
 //! | `g/TIME/MAP` | JSON | for the collector: the map of an upload under way or of content no longer used, a removed container, doomed blocks |
 //! | `s/PRINCIPAL/ACCOUNT/CONTAINER/UUID` | key of the head | objects shared with a principal |
+//! | `w/ACCOUNT/s/CONTAINER/UUID` | key of the head | objects of an account with permissions of their own |
+//! | `w/ACCOUNT/p/CONTAINER/UUID` | key of the head | published objects of an account |
+//! | `p/ID` | key of the head | from public id to object |
 //! | `l/o/OWNER/TIME/UUID` | key of the head | images of an owner, by time of registration |
 //! | `l/s/PRINCIPAL/TIME/UUID` | key of the head | images shared with a principal, likewise |
 //! | `l/p/TIME/UUID` | key of the head | public images, likewise |
@@ -29,9 +33,10 @@
 //! while the container lives: an empty space below one costs a listing one read.
 //!
 //! **Invariants.**
-//! 1. The head is the truth. `i`, `s` and `l` keys are a superset of what the heads imply: they are
+//! 1. The head is the truth. `i`, `s`, `w`, `p` and `l` keys are a superset of what the heads imply: they are
 //!    written before or with a head, removed with or after it, and readers check what they lead to.
-//!    The same holds for `q` keys and account records.
+//!    The same holds for `q` keys and account records. `n` keys are a superset of the names that have
+//!    a history and no head.
 //! 2. A version's block map has its `r` keys before the version is written; a `b` key and its blob
 //!    appear and vanish in one commit. A crash in between leaves a `g` key that leads to the rest.
 //! 3. Every commit that adds an object to a container checks the container's key and writes a usage
@@ -106,6 +111,11 @@ impl Slot {
     /// Key of the object head in this slot.
     pub fn head(&self) -> String {
         format!("o/{}", self.place)
+    }
+
+    /// Key that says an object was removed here.
+    pub fn departed(&self) -> String {
+        format!("n/{}", self.place)
     }
 
     /// Prefix of the history of the object in this slot of this container.
@@ -207,6 +217,21 @@ pub fn shared(principal: &str) -> String {
 /// Prefix of what an account shares with a principal.
 pub fn shared_by(principal: &str, account: &str) -> String {
     format!("s/{}/{}/", id(principal), id(account))
+}
+
+/// Prefix of what an account shares, by container.
+pub fn sharing(account: &str) -> String {
+    format!("w/{}/s/", id(account))
+}
+
+/// Prefix of what an account has published, by container.
+pub fn publishing(account: &str) -> String {
+    format!("w/{}/p/", id(account))
+}
+
+/// Key from public id to object.
+pub fn public(id: &str) -> String {
+    format!("p/{id}")
 }
 
 /// Key of an account record.

@@ -107,7 +107,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::listing::{Row, Selection, select};
+    use crate::listing::{Next, Row, Rows, Selection};
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
@@ -133,14 +133,17 @@ mod tests {
                 marker: Some(from.clone()),
                 limit: 100,
             };
-            let rows = select(&mut Stream::new('o', "s"), &selection, |name, value| Ok(name.as_bytes() == value.as_slice()))
-                .map_err(|fault| TestCaseError::fail(fault.to_string()))?;
-            let found: Vec<String> = rows
-                .into_iter()
-                .map(|row| match row {
-                    Row::Name(name, _) | Row::Directory(name) => name,
-                })
-                .collect();
+            let mut rows = Rows::new(Stream::new('o', "s"), &selection);
+            let mut found = Vec::new();
+            while let Next::Row(Row::Name(name, _)) = rows
+                .next(|name, value| Ok(name.as_bytes() == value.as_slice()))
+                .map_err(|fault| TestCaseError::fail(fault.to_string()))?
+            {
+                found.push(name);
+                // Taken up again at every name.
+                let Some(position) = rows.position().map(str::to_owned) else { break };
+                rows = Rows::resume(Stream::new('o', "s"), &selection, position, found.len());
+            }
             let expected: Vec<String> = names.into_iter().filter(|name| *name > from).collect();
             prop_assert_eq!(found, expected);
         }

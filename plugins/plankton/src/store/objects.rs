@@ -11,6 +11,7 @@ use super::{
     db::{self, Batch, Following, Kept, Stop},
     keys::{self, Slot},
     places::{Place, missing},
+    quotas,
 };
 use crate::{
     faults::{Fault, Kind},
@@ -23,12 +24,19 @@ use crate::{
 const RECORD: usize = 240 * 1024;
 
 /// The keys that follow from an object, all of which lead to its head.
-fn following(object: &Object) -> Vec<String> {
+pub(super) fn following(object: &Object) -> Vec<String> {
     let owner = &object.account;
     let mut found = vec![keys::uuid(&object.uuid)];
     let principals = object.permissions.principals();
     for principal in &principals {
         found.push(format!("{}{}/{}", keys::shared_by(principal, owner), object.container_id, object.uuid));
+    }
+    if !object.permissions.is_empty() {
+        found.push(format!("{}{}/{}", keys::sharing(owner), object.container_id, object.uuid));
+    }
+    if let Some(id) = &object.public {
+        found.push(keys::public(id));
+        found.push(format!("{}{}/{}", keys::publishing(owner), object.container_id, object.uuid));
     }
     if let Some(image) = &object.image {
         let place = keys::image_place(image.created, &object.uuid);
@@ -42,15 +50,15 @@ fn following(object: &Object) -> Vec<String> {
 }
 
 /// A change of one head: what was there, what will be.
-struct Head<'a> {
-    slot: &'a Slot,
-    old: Option<&'a Kept<Object>>,
-    new: Option<&'a Object>,
+pub(super) struct Head<'a> {
+    pub slot: &'a Slot,
+    pub old: Option<&'a Kept<Object>>,
+    pub new: Option<&'a Object>,
 }
 
 /// Commit changes of heads with everything that follows from them. No uuid may be at two heads
 /// afterwards.
-fn commit(heads: &[Head<'_>], mut batch: Batch) -> Result<(), Stop> {
+pub(super) fn commit(heads: &[Head<'_>], mut batch: Batch) -> Result<(), Stop> {
     let mut old = BTreeMap::new();
     let mut new = BTreeMap::new();
     let mut truth = None;
@@ -89,7 +97,7 @@ fn commit(heads: &[Head<'_>], mut batch: Batch) -> Result<(), Stop> {
 }
 
 /// The number and time of the version that comes after everything at this place.
-fn next_version(place: &Place, head: Option<&Object>) -> Result<(u64, Moment), Fault> {
+pub(super) fn next_version(place: &Place, head: Option<&Object>) -> Result<(u64, Moment), Fault> {
     let last = match head {
         Some(object) => object.version,
         None => {
@@ -107,26 +115,19 @@ fn next_version(place: &Place, head: Option<&Object>) -> Result<(u64, Moment), F
 }
 
 /// What changes at a place, for the usage of its container.
-struct Counted<'a> {
-    place: &'a Place,
-    old: Option<&'a Object>,
-    new: Option<&'a Object>,
+pub(super) struct Counted<'a> {
+    pub place: &'a Place,
+    pub old: Option<&'a Object>,
+    pub new: Option<&'a Object>,
 }
 
 /// Count objects' coming, going and changing in the usage of their containers, and keep to quotas.
-fn count(changes: &[Counted<'_>], batch: &mut Batch) -> Result<(), Fault> {
+pub(super) fn count(changes: &[Counted<'_>], batch: &mut Batch) -> Result<(), Fault> {
+    quotas::check(changes)?;
     let size = |object: Option<&Object>| object.map_or(0, |object| object.content.size);
     let mut shards: BTreeMap<String, (Option<u64>, Usage)> = BTreeMap::new();
     for Counted { place, old, new } in changes {
         let (account, container) = (&place.account, &place.record.value);
-        let grown = size(*new).saturating_sub(size(*old));
-        let quota = container.policy.quota;
-        if quota > 0 && grown > 0 {
-            let there = containers::usage(account, &container.id)?;
-            if there.bytes.saturating_add(grown) > quota {
-                return Err(Fault::new(Kind::EntityTooLarge, format!("Container quota exceeded: {quota} bytes")));
-            }
-        }
         let key = keys::usage(account, &container.id, place.slot.shard());
         if !shards.contains_key(&key) {
             let there = db::get_json::<Usage>(&key)?;
@@ -149,7 +150,7 @@ fn count(changes: &[Counted<'_>], batch: &mut Batch) -> Result<(), Fault> {
 }
 
 /// Keep what was there in the history, or have the collector look at it.
-fn retire(place: &Place, old: &Object, new: Option<&Object>, batch: &mut Batch) -> Result<(), Fault> {
+pub(super) fn retire(place: &Place, old: &Object, new: Option<&Object>, batch: &mut Batch) -> Result<(), Fault> {
     let history = place.history();
     if !place.record.value.policy.forget {
         return batch.put_json(keys::version(&history, old.version), old);
@@ -246,7 +247,8 @@ fn put(
         }
         (None, None) => db::random_uuid()?,
     };
-    let new = draft.object(place, uuid, (version, modified), content);
+    let public = publicity(draft.publish, there)?;
+    let new = Object { public, ..draft.object(place, uuid, (version, modified), content) };
     if there.is_none() {
         let key = containers::key(&place.account, &place.container);
         batch.unchanged(&key, Some(place.record.version));
@@ -291,6 +293,8 @@ pub struct Draft {
     pub image: Option<crate::image::Metadata>,
     /// The permissions.
     pub permissions: Permissions,
+    /// Whether it is published from now on; none: stays as it is at this place.
+    pub publish: Option<bool>,
 }
 
 impl Draft {
@@ -303,11 +307,18 @@ impl Draft {
             meta: object.meta.clone(),
             image: object.image.clone(),
             permissions: object.permissions.clone(),
+            publish: None,
         }
     }
 
-    /// The version it makes at a place.
-    fn object(self, place: &Place, uuid: String, (version, modified): (u64, Moment), content: Content) -> Object {
+    /// The version it makes at a place, not published.
+    pub(super) fn object(
+        self,
+        place: &Place,
+        uuid: String,
+        (version, modified): (u64, Moment),
+        content: Content,
+    ) -> Object {
         Object {
             account: place.account.clone(),
             container: place.container.clone(),
@@ -323,8 +334,18 @@ impl Draft {
             meta: self.meta,
             image: self.image,
             permissions: self.permissions,
+            public: None,
             deleted: false,
         }
+    }
+}
+
+/// The public id of an object from now on: the one there is, or an unguessable new one.
+pub(super) fn publicity(publish: Option<bool>, there: Option<&Object>) -> Result<Option<String>, Fault> {
+    match (publish, there.and_then(|object| object.public.clone())) {
+        (Some(false), _) => Ok(None),
+        (Some(true), None) => db::random_hex(16).map(Some),
+        (_, id) => Ok(id),
     }
 }
 
@@ -358,7 +379,7 @@ pub fn remove(find: impl Fn() -> Result<(Place, Kept<Object>), Fault>, by: &str)
     })
 }
 
-fn retire_removed(place: &Place, old: &Object, by: &str, batch: &mut Batch) -> Result<(), Fault> {
+pub(super) fn retire_removed(place: &Place, old: &Object, by: &str, batch: &mut Batch) -> Result<(), Fault> {
     retire(place, old, None, batch)?;
     if !place.record.value.policy.forget {
         let (version, modified) = next_version(place, Some(old))?;
@@ -367,10 +388,15 @@ fn retire_removed(place: &Place, old: &Object, by: &str, batch: &mut Batch) -> R
             modified,
             modified_by: by.to_owned(),
             permissions: Permissions::default(),
+            public: None,
             deleted: true,
             ..old.clone()
         };
         batch.put_json(keys::version(&place.history(), version), &mark)?;
+        batch.put(place.slot.departed(), []);
+        for marker in &place.slot.markers {
+            batch.put(format!("n/{marker}"), []);
+        }
     }
     Ok(())
 }
@@ -405,7 +431,8 @@ pub fn transfer(
             _ => db::random_uuid()?,
         };
         let by = draft.by.clone();
-        let new = draft.object(&to, uuid, (version, modified), content);
+        let public = publicity(draft.publish, there.map(|kept| &kept.value))?;
+        let new = Object { public, ..draft.object(&to, uuid, (version, modified), content) };
         match there {
             Some(there) => retire(&to, &there.value, Some(&new), &mut batch)?,
             None => {

@@ -42,7 +42,7 @@ impl Place {
     }
 
     /// The place of another name in the same container.
-    fn sibling(&self, name: &str) -> Place {
+    pub(super) fn sibling(&self, name: &str) -> Place {
         Place { slot: Slot::of(&self.record.value.id, name), name: name.to_owned(), ..self.clone() }
     }
 
@@ -96,8 +96,16 @@ pub fn permissions(place: &Place, head: Option<&Object>) -> Result<Option<(Strin
     Ok(None)
 }
 
-/// What a user may do at a place.
+/// What a user may do at a place. What is published may be read by every user.
 pub fn access(place: &Place, head: Option<&Object>, user: &str) -> Result<Access, Fault> {
+    let permitted = permitted(place, head, user)?;
+    let public = head.is_some_and(|object| object.public.is_some());
+    Ok(if public { permitted.max(Access::Read) } else { permitted })
+}
+
+/// What a user may do at a place by its owner's permissions: what is published and not shared is in
+/// no listing of others.
+pub fn permitted(place: &Place, head: Option<&Object>, user: &str) -> Result<Access, Fault> {
     if place.account == user {
         return Ok(Access::Write);
     }

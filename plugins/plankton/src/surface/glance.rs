@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     conditions::Stretch,
-    faults::{Fault, Kind, xml_text},
+    faults::{Fault, Kind},
     glance::{
         View,
         fields::Given,
@@ -31,6 +31,7 @@ use crate::{
         glance,
         visible::{Visible, position, visible},
     },
+    xml,
 };
 
 /// Most bytes of a JSON body, and of one that is passed over.
@@ -141,7 +142,7 @@ fn refused(request: &Request, fault: &Fault) -> Answer {
         _ => "Internal Server Error",
     };
     let detail = if fault.details.is_empty() { &fault.message } else { &fault.details };
-    let detail = xml_text(detail);
+    let detail = xml::text(detail);
     let page = format!(
         "<html>\n<head><title>{status} {reason}</title></head>\n<body><h1>{status} {reason}</h1>\n{detail}\n</body>\n</html>"
     );

@@ -1,34 +1,69 @@
 //! Accounts, containers and objects as lists, and the headers that describe a list's parent.
+//!
+//! Each list is written row by row from an ordered stream and may take several steps; what a step
+//! needs to go on is a position in that stream.
 
-use plugbay_sdk::{Answer, Segment};
+use plugbay_sdk::Answer;
 use serde_json::{Map, Value, json};
 
-use super::{Call, bare, json as json_answer, not_yet, objects::own};
+use super::{
+    Call, bare,
+    objects::{Outcome, own},
+    public,
+    rows::{Frame, Page, Writer},
+};
 use crate::{
     faults::Fault,
+    filter::Filter,
     headers::{encode_object, encode_part},
-    listing::{Names as _, Row, Selection, select},
+    listing::{Names as _, Next, Row, Rows, Selection},
     merkle::{ALGORITHM, BLOCK_SIZE},
     object::{Object, metadata},
-    sharing::Access,
+    settings::Settings,
     store::{
         accounts,
         containers::{self, Container, Usage},
         db::{self, Kept},
-        names::Stream,
+        past::Objects,
         places::{self, Place},
+        viewers::{self, Viewer},
     },
+    time::Moment,
 };
 
-/// Names one a line, or 204 if there is none.
-fn lines(mut fields: Vec<(String, String)>, names: &[String]) -> Answer {
-    if names.is_empty() {
-        return bare(204, fields);
+/// Accounts found at once.
+const ACCOUNTS: usize = 200;
+/// Containers looked at in one step.
+const CONTAINERS: usize = 1_000;
+
+/// The moment of `until`, if it is an integer of seconds and in the past. Anything else is absent:
+/// clients send fractions and mean now.
+fn until(call: &Call<'_>) -> Option<Moment> {
+    let seconds: i64 = call.query.get("until")?.parse().ok()?;
+    let moment = Moment(u64::try_from(seconds).unwrap_or_default().saturating_mul(1_000_000));
+    (moment < Moment::now()).then_some(moment)
+}
+
+/// Which of an owner's things are listed: all of them, or those shared, those published, or either.
+#[derive(Clone, Copy)]
+struct Shown {
+    shared: bool,
+    public: bool,
+}
+
+impl Shown {
+    /// What is published is the owner's to list, and so is the past: permissions are those of now.
+    fn of(call: &Call<'_>, mine: bool) -> Result<Shown, Fault> {
+        let shown = Shown { shared: call.query.has("shared"), public: call.query.has("public") };
+        if !mine && (shown.public || until(call).is_some()) {
+            return Err(places::denied());
+        }
+        Ok(shown)
     }
-    fields.push(("Content-Type".to_owned(), "text/plain; charset=UTF-8".to_owned()));
-    let mut text = names.join("\n");
-    text.push('\n');
-    bare(200, fields).segment(Segment::Bytes(text.into_bytes()))
+
+    fn all(self) -> bool {
+        !self.shared && !self.public
+    }
 }
 
 fn field(name: &str, value: impl ToString) -> (String, String) {
@@ -43,27 +78,32 @@ fn meta_fields<'a>(
 }
 
 /// Accounts that share something with the caller.
-pub(super) fn accounts(call: &Call<'_>) -> Result<Answer, Fault> {
+pub(super) fn accounts(call: &Call<'_>, page: Option<&Page>) -> Result<Outcome, Fault> {
     let selection = Selection::from_query(&call.query);
-    let found = accounts::sharers(&call.user, selection.marker.as_deref(), selection.limit)?;
-    if !call.wants_json() {
-        return Ok(lines(Vec::new(), &found));
+    let mut writer = Writer::new(call, Frame { list: "accounts", name: None, row: "account" }, page);
+    let mut from = page.map(|page| page.from.clone()).or(selection.marker);
+    loop {
+        let asked = ACCOUNTS.min(selection.limit.saturating_sub(writer.rows()));
+        let found = accounts::sharers(&call.user, from.as_deref(), asked)?;
+        let last = found.len() < asked || asked == 0;
+        for account in found {
+            writer.row(&account, || {
+                let modified = accounts::held(&account)?.modified;
+                Ok(Map::from_iter([("last_modified".to_owned(), modified.iso().into())]))
+            })?;
+            from = Some(account);
+        }
+        if last {
+            return Ok(writer.finish(Vec::new(), None));
+        }
+        if writer.is_full() || writer.rows().is_multiple_of(CONTAINERS) {
+            return Ok(writer.finish(Vec::new(), from));
+        }
     }
-    let mut rows = Vec::with_capacity(found.len());
-    for account in found {
-        let (_, usage) = accounts::usage(&account)?;
-        rows.push(json!({ "name": account, "last_modified": usage.modified.iso() }));
-    }
-    json_answer(Vec::new(), &rows)
 }
 
-/// An account's headers, and with GET its containers. Others see names and dates of the containers
-/// that share something with them.
-pub(super) fn containers(call: &Call<'_>, account: &str) -> Result<Answer, Fault> {
-    let mine = call.user == account;
-    if !mine && !accounts::shares(account, None, &call.user)? {
-        return Err(places::denied());
-    }
+/// An account's headers.
+fn account_fields(account: &str, mine: bool) -> Result<Vec<(String, String)>, Fault> {
     let record = accounts::get(account)?;
     let (count, usage) = accounts::usage(account)?;
     let modified = usage.modified.max(record.modified);
@@ -71,7 +111,7 @@ pub(super) fn containers(call: &Call<'_>, account: &str) -> Result<Answer, Fault
     if mine {
         fields.push(field("X-Account-Container-Count", count));
         fields.push(field("X-Account-Bytes-Used", usage.bytes));
-        fields.push(field("X-Account-Policy-Quota", 0));
+        fields.push(field("X-Account-Policy-Quota", Settings::load()?.account_quota));
         fields.extend(meta_fields("X-Account-Meta-", &record.meta));
         for (name, members) in &record.groups {
             let list: Vec<&str> = members.iter().map(String::as_str).collect();
@@ -79,51 +119,74 @@ pub(super) fn containers(call: &Call<'_>, account: &str) -> Result<Answer, Fault
             fields.push((name, encode_object(&list.join(","))));
         }
     }
-    if call.is_head() {
-        return Ok(bare(204, fields));
-    }
-    let selection = Selection::from_query(&call.query);
-    let mut names = containers::stream(account);
-    names.seek(selection.marker.as_deref().unwrap_or_default())?;
-    let mut found: Vec<(String, Container)> = Vec::new();
-    while found.len() < selection.limit {
-        let Some((name, value)) = names.next()? else {
-            break;
-        };
-        let container: Container = db::read_json(&value)?;
-        let after = selection.marker.as_ref().is_none_or(|marker| name > *marker);
-        if after && (mine || accounts::shares(account, Some(&container.id), &call.user)?) {
-            found.push((name, container));
-        }
-    }
-    if !call.wants_json() {
-        let names: Vec<String> = found.into_iter().map(|(name, _)| name).collect();
-        return Ok(lines(fields, &names));
-    }
-    let mut rows = Vec::with_capacity(found.len());
-    for (name, container) in found {
-        rows.push(container_row(account, &name, &container, mine)?);
-    }
-    json_answer(fields, &rows)
+    Ok(fields)
 }
 
-fn container_row(account: &str, name: &str, container: &Container, mine: bool) -> Result<Value, Fault> {
-    let usage = containers::usage(account, &container.id)?;
-    let modified = usage.modified.max(container.modified).iso();
-    if !mine {
-        return Ok(json!({ "name": name, "last_modified": modified }));
+/// An account's headers, and with GET its containers. Others see names and dates of the containers
+/// that share something with them.
+pub(super) fn containers(call: &Call<'_>, account: &str, page: Option<&Page>) -> Result<Outcome, Fault> {
+    let mine = call.user == account;
+    let viewer = Viewer::new(&call.user)?;
+    if !mine && !viewer.shown(account, None)? {
+        return Err(places::denied());
     }
-    Ok(json!({
-        "name": name,
-        "count": usage.objects,
-        "bytes": usage.bytes,
-        "last_modified": modified,
-        "x_container_policy": {
+    let shown = Shown::of(call, mine)?;
+    let fields = if page.is_some_and(|page| page.sent) { Vec::new() } else { account_fields(account, mine)? };
+    if call.is_head() {
+        return Ok(bare(204, fields).into());
+    }
+    let selection = Selection::from_query(&call.query);
+    let before = until(call);
+    let mut writer = Writer::new(call, Frame { list: "account", name: Some(account), row: "container" }, page);
+    let mut from = match (page, &selection.marker) {
+        (Some(page), _) => page.from.clone(),
+        (None, Some(marker)) => format!("{marker}\0"),
+        (None, None) => String::new(),
+    };
+    let mut names = containers::stream(account);
+    names.seek(&from)?;
+    for _ in 0..CONTAINERS {
+        if writer.is_full() {
+            break;
+        }
+        let next = if writer.rows() < selection.limit { names.next()? } else { None };
+        let Some((name, value)) = next else {
+            return Ok(writer.finish(fields, None));
+        };
+        from = format!("{name}\0");
+        let container: Container = db::read_json(&value)?;
+        let listed = if !mine {
+            viewer.shown(account, Some(&container.id))?
+        } else {
+            shown.all()
+                || shown.shared && viewers::is_shared(account, &container.id)?
+                || shown.public && viewers::is_published(account, &container.id)?
+        };
+        if listed && before.is_none_or(|before| container.created < before) {
+            writer.row(&name, || container_row(account, &container, mine))?;
+        }
+    }
+    Ok(writer.finish(fields, Some(from)))
+}
+
+fn container_row(account: &str, container: &Container, mine: bool) -> Result<Map<String, Value>, Fault> {
+    let usage = containers::usage(account, &container.id)?;
+    let mut row = Map::new();
+    let mut put = |name: &str, value: Value| {
+        row.insert(name.to_owned(), value);
+    };
+    put("last_modified", usage.modified.max(container.modified).iso().into());
+    if mine {
+        put("count", usage.objects.into());
+        put("bytes", usage.bytes.into());
+        let policy = json!({
             "quota": container.policy.quota.to_string(),
             "versioning": versioning(container),
             "project": project(account, container),
-        },
-    }))
+        });
+        put("x_container_policy", policy);
+    }
+    Ok(row)
 }
 
 fn versioning(container: &Container) -> &'static str {
@@ -171,66 +234,93 @@ fn container_fields(account: &str, container: &Kept<Container>, usage: Usage, mi
 }
 
 /// A container's headers, and with GET its objects. Others see what they may read.
-pub(super) fn objects(call: &Call<'_>, account: &str, container: &str) -> Result<Answer, Fault> {
+pub(super) fn objects(call: &Call<'_>, account: &str, container: &str, page: Option<&Page>) -> Result<Outcome, Fault> {
     let mine = call.user == account;
-    let record = match containers::get(account, container)? {
-        Some(record) => record,
-        None if mine => return Err(containers::missing()),
-        None => return Err(places::denied()),
+    // Any place will do to look around from.
+    let Some(place) = Place::find(account, container, "")? else {
+        return Err(if mine { containers::missing() } else { places::denied() });
     };
-    if !mine && !accounts::shares(account, Some(&record.value.id), &call.user)? {
+    let record = &place.record;
+    let mut viewer = Viewer::new(&call.user)?;
+    if !mine && !viewer.shown(account, Some(&record.value.id))? {
         return Err(places::denied());
     }
-    let usage = containers::usage(account, &record.value.id)?;
-    let fields = container_fields(account, &record, usage, mine);
+    let shown = Shown::of(call, mine)?;
+    let before = until(call);
+    if before.is_some_and(|before| record.value.created >= before) {
+        return Err(containers::missing());
+    }
+    let fields = if page.is_some_and(|page| page.sent) {
+        Vec::new()
+    } else {
+        container_fields(account, record, containers::usage(account, &record.value.id)?, mine)
+    };
     if call.is_head() {
-        return Ok(bare(204, fields));
+        return Ok(bare(204, fields).into());
     }
-    for parameter in ["shared", "public", "meta"] {
-        if call.query.has(parameter) {
-            return Err(not_yet(&format!("Listing by '{parameter}'")));
-        }
-    }
-    if call.query.get("until").is_some_and(|text| text.parse::<i64>().is_ok()) {
-        return Err(not_yet("Listing the past"));
-    }
-    let selection = Selection::from_query(&call.query);
-    let mut names = Stream::new('o', &record.value.id);
-    let rows = select(&mut names, &selection, |name, value| {
-        if mine {
+    let endpoints = Settings::load()?.endpoints;
+    let filter = Filter::parse(call.query.get("meta").unwrap_or_default());
+    let selection = asked(call, &record.value.id, before)?;
+    let names = Objects::new(&record.value.id, before);
+    let mut rows = match page {
+        Some(page) => Rows::resume(names, &selection, page.from.clone(), page.rows),
+        None => Rows::new(names, &selection),
+    };
+    let mut keep = |_: &str, value: &Option<Vec<u8>>| -> Result<bool, Fault> {
+        let Some(value) = value else {
+            return Ok(false);
+        };
+        if mine && shown.all() && filter.is_empty() {
             return Ok(true);
         }
         let object: Object = db::read_json(value)?;
-        let Some(place) = Place::find(account, container, name)? else {
-            return Ok(false);
+        let listed = if !mine {
+            viewer.reads(&place, &object)?
+        } else {
+            shown.all()
+                || shown.public && object.public.is_some()
+                || shown.shared && viewer.permissions(&place, &object)?.is_some()
         };
-        Ok(places::access(&place, Some(&object), &call.user)? >= Access::Read)
-    })?;
-    if !call.wants_json() {
-        let names: Vec<String> = rows
-            .into_iter()
-            .map(|row| match row {
-                Row::Name(name, _) | Row::Directory(name) => name,
-            })
-            .collect();
-        return Ok(lines(fields, &names));
+        Ok(listed && filter.passes(&object.meta))
+    };
+    let mut writer = Writer::new(call, Frame { list: "container", name: Some(container), row: "object" }, page);
+    while !writer.is_full() {
+        match rows.next(&mut keep)? {
+            Next::Row(Row::Directory(name)) => writer.directory(&name),
+            Next::Row(Row::Name(name, value)) => writer.row(&name, || {
+                let object: Object = db::read_json(&value.unwrap_or_default())?;
+                let mut row = object_row(&object);
+                if let Some(id) = object.public.as_deref().filter(|_| mine) {
+                    row.insert("x_object_public".to_owned(), public::link(call, &endpoints, id).into());
+                }
+                Ok(row)
+            })?,
+            Next::Later => break,
+            Next::End => return Ok(writer.finish(fields, None)),
+        }
     }
-    let rows: Vec<Value> = rows
-        .into_iter()
-        .map(|row| match row {
-            Row::Directory(name) => Ok(json!({ "subdir": name })),
-            Row::Name(name, value) => Ok(object_row(name, &db::read_json(&value)?)),
-        })
-        .collect::<Result<_, Fault>>()?;
-    json_answer(fields, &rows)
+    let position = rows.position().map(str::to_owned);
+    Ok(writer.finish(fields, position))
 }
 
-fn object_row(name: String, object: &Object) -> Value {
+/// What a call selects from a container. The original's own client encodes what it asks for twice, so
+/// a prefix that nothing starts with is decoded once more.
+fn asked(call: &Call<'_>, container: &str, before: Option<Moment>) -> Result<Selection, Fault> {
+    let selection = Selection::from_query(&call.query);
+    if !selection.prefix.contains('%') {
+        return Ok(selection);
+    }
+    let mut names = Objects::new(container, before);
+    names.seek(&selection.prefix)?;
+    let there = names.next()?.is_some_and(|(name, _)| name.starts_with(&selection.prefix));
+    Ok(if there { selection } else { selection.decoded().unwrap_or(selection) })
+}
+
+fn object_row(object: &Object) -> Map<String, Value> {
     let mut row = Map::new();
     let mut put = |name: &str, value: Value| {
         row.insert(name.to_owned(), value);
     };
-    put("name", name.into());
     put("bytes", object.content.size.into());
     put("content_type", object.content_type.as_str().into());
     put("hash", object.content.md5.as_deref().unwrap_or_default().into());
@@ -245,5 +335,5 @@ fn object_row(name: String, object: &Object) -> Value {
     if !object.permissions.is_empty() {
         put("x_object_sharing", object.permissions.to_string().into());
     }
-    Value::Object(row)
+    row
 }

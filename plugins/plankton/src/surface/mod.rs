@@ -3,18 +3,23 @@
 //! Owns who is calling and how results and faults become answers; [`images`], [`glance`] and
 //! [`objects`] own their routes. Invariant: whatever goes wrong leaves here as a fault of the service's own shape.
 
+pub mod bulk;
 pub mod glance;
 pub mod hashmaps;
+pub mod identity;
 pub mod images;
 pub mod listings;
 pub mod lists;
 pub mod objects;
+pub mod public;
 pub mod reads;
+pub mod rows;
 pub mod sending;
 pub mod transfers;
 pub mod updates;
+pub mod versions;
 
-use plugbay_sdk::{Answer, Caller, Request, Route, Segment, identity};
+use plugbay_sdk::{Answer, Caller, Request, Route, Segment, identity as provider};
 
 use crate::{
     faults::{Fault, Kind},
@@ -87,11 +92,6 @@ fn fits(template: &str, path: &str) -> bool {
     }
 }
 
-/// The answer to what the documents have and this plugin has not yet.
-pub(crate) fn not_yet(what: &str) -> Fault {
-    Fault::new(Kind::NotImplemented, format!("{what} is not offered by this server yet"))
-}
-
 /// A request with headers folded, query decoded, and its user known.
 pub(crate) struct Call<'a> {
     /// The request.
@@ -138,20 +138,31 @@ impl<'a> Call<'a> {
 /// Who is calling. A token in the query is looked at before one in a header.
 fn user(request: &Request, query: &Query) -> Result<String, Fault> {
     if let Some(token) = query.get("X-Auth-Token") {
-        return match identity::lookup(token) {
-            Ok(Some(found)) => Ok(found.user.id),
-            Ok(None) => Err(Fault::token_refused("Invalid token")),
-            Err(identity::Error::Throttled) => Err(Fault::new(Kind::Unavailable, "Too many token look-ups; try again")),
-            Err(error) => {
-                plugbay_sdk::error!("token look-up: {error:?}");
-                Err(Fault::new(Kind::IdentityUnavailable, "The identity provider cannot be asked"))
-            }
+        return match look_up(token)? {
+            Some(found) => Ok(found.user.id),
+            None => Err(Fault::token_refused("Invalid token")),
         };
     }
     match &request.caller {
         Caller::User(user) => Ok(user.id.clone()),
         Caller::Anonymous => Err(Fault::new(Kind::Unauthorized, "Access denied")),
         Caller::Rejected(reason) => Err(Fault::token_refused(reason.as_str())),
+    }
+}
+
+/// Whose token this is; none if it is not valid.
+fn look_up(token: &str) -> Result<Option<provider::TokenInfo>, Fault> {
+    provider::lookup(token).map_err(|error| not_asked(&error))
+}
+
+/// The answer when the identity provider does not answer.
+fn not_asked(error: &provider::Error) -> Fault {
+    match error {
+        provider::Error::Throttled => Fault::new(Kind::Unavailable, "Too many token look-ups; try again"),
+        error => {
+            plugbay_sdk::error!("identity provider: {error:?}");
+            Fault::new(Kind::IdentityUnavailable, "The identity provider cannot be asked")
+        }
     }
 }
 

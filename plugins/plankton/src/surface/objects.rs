@@ -12,7 +12,11 @@ use plugbay_sdk::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ALWAYS, Call, HOST_ERRORS, finish, hashmaps, listings, no_endpoint, not_yet, nowhere, reads, sending::Sending,
+    ALWAYS, Call, HOST_ERRORS,
+    bulk::{self, Progress},
+    finish, hashmaps, listings, no_endpoint, nowhere, public, reads,
+    rows::{Page, broken_off},
+    sending::Sending,
     transfers, unknown_path, updates,
 };
 use crate::{
@@ -29,7 +33,7 @@ use crate::{
         db::Kept,
         objects::{self, Draft},
         places::{self, Place},
-        versions,
+        publishing, versions,
     },
     time::Moment,
 };
@@ -96,10 +100,10 @@ pub fn surface() -> Surface {
 }
 
 fn handle(op: Op, request: &Request, params: Params<'_>) -> Step {
-    step(request, dispatch(op, request, params))
+    step(request, dispatch(op, request, params, None))
 }
 
-fn step(request: &Request, outcome: Result<Outcome, Fault>) -> Step {
+pub(super) fn step(request: &Request, outcome: Result<Outcome, Fault>) -> Step {
     match outcome {
         Ok(Outcome::Answer(answer)) => finish(request, Ok(answer)).into_step(),
         Ok(Outcome::More(answer, going)) => {
@@ -118,7 +122,7 @@ pub(super) enum Outcome {
     Answer(Answer),
     /// With a part of the answer.
     More(Answer, Going),
-    /// With work left over, before anything is answered.
+    /// With work left over, before anything is answered; others have their turn.
     Again(Going),
     /// The body is to be taken first.
     Receive(Receive, Going),
@@ -139,6 +143,10 @@ pub(super) enum Going {
     Send(Sending),
     /// Purge history from this key on.
     Purge(String),
+    /// List what comes after this.
+    Listing(Page),
+    /// Go on with a subtree.
+    Bulk(Progress),
 }
 
 impl From<Answer> for Outcome {
@@ -171,7 +179,7 @@ impl Target {
     }
 }
 
-fn dispatch(op: Op, request: &Request, params: Params<'_>) -> Result<Outcome, Fault> {
+fn dispatch(op: Op, request: &Request, params: Params<'_>, going: Option<&Going>) -> Result<Outcome, Fault> {
     if matches!(op, Op::Nowhere) {
         return Ok(no_endpoint(&TABLE, request)?.into());
     }
@@ -183,23 +191,25 @@ fn dispatch(op: Op, request: &Request, params: Params<'_>) -> Result<Outcome, Fa
         Op::Object if object.is_empty() => Op::Container,
         op => op,
     };
-    if call.query.get("format") == Some("xml") && request.method == "GET" && !matches!(op, Op::Object) {
-        return Err(not_yet("A listing in XML"));
-    }
+    let (page, progress) = match going {
+        Some(Going::Listing(page)) => (Some(page), None),
+        Some(Going::Bulk(progress)) => (None, Some(progress)),
+        _ => (None, None),
+    };
     Ok(match (op, request.method.as_str()) {
-        (Op::Top, _) => listings::accounts(&call)?.into(),
-        (Op::Account, "HEAD" | "GET") => listings::containers(&call, account)?.into(),
+        (Op::Top, _) => listings::accounts(&call, page)?,
+        (Op::Account, "HEAD" | "GET") => listings::containers(&call, account, page)?,
         (Op::Account, "POST") => listings::update_account(&call, account)?.into(),
-        (Op::Container, "HEAD" | "GET") => listings::objects(&call, account, container)?.into(),
+        (Op::Container, "HEAD" | "GET") => listings::objects(&call, account, container, page)?,
         (Op::Container, "PUT") => put_container(&call, account, container)?.into(),
         (Op::Container, "POST") => post_container(&call, account, container)?,
-        (Op::Container, "DELETE") => delete_container(&call, account, container)?,
+        (Op::Container, "DELETE") => delete_container(&call, account, container, progress)?,
         (Op::Object, "HEAD" | "GET") => reads::read(&call, &target)?,
-        (Op::Object, "PUT") => put(&call, &target)?,
+        (Op::Object, "PUT") => put(&call, &target, progress)?,
         (Op::Object, "POST") => update(&call, &target)?,
-        (Op::Object, "COPY") => transfers::to_destination(&call, &target, false)?.into(),
-        (Op::Object, "MOVE") => transfers::to_destination(&call, &target, true)?.into(),
-        (Op::Object, "DELETE") => delete(&call, &target)?,
+        (Op::Object, "COPY") => transfers::to_destination(&call, &target, false, progress)?,
+        (Op::Object, "MOVE") => transfers::to_destination(&call, &target, true, progress)?,
+        (Op::Object, "DELETE") => delete(&call, &target, progress)?,
         _ => return Err(unknown_path()),
     })
 }
@@ -243,13 +253,18 @@ fn post_container(call: &Call<'_>, account: &str, container: &str) -> Result<Out
     Ok(Answer::new(202).into())
 }
 
-fn delete_container(call: &Call<'_>, account: &str, container: &str) -> Result<Outcome, Fault> {
+fn delete_container(
+    call: &Call<'_>,
+    account: &str,
+    container: &str,
+    progress: Option<&Progress>,
+) -> Result<Outcome, Fault> {
     own(call, account)?;
-    if call.query.has("delimiter") {
-        return Err(not_yet("Emptying a container"));
-    }
     if let Some(until) = until(call) {
         return purge(&versions::history_of_container(account, container)?, None, until);
+    }
+    if bulk::delimiter(call).is_some() {
+        return bulk::empty(call, account, container, progress);
     }
     containers::delete(account, container)?;
     Ok(Answer::new(204).into())
@@ -276,16 +291,17 @@ fn is_data(call: &Call<'_>) -> Result<bool, Fault> {
     Ok(kind.trim() == "application/octet-stream" || call.headers.has("x-source-object"))
 }
 
-/// What a write gives beside data: metadata, presentation, permissions.
+/// What a write gives beside data: metadata, presentation, permissions, publicity.
 pub(super) struct Written {
     pub content_type: Option<String>,
     pub meta: Vec<(String, String)>,
     pub presentation: Vec<(String, String)>,
     pub permissions: Option<Permissions>,
+    pub publish: Option<bool>,
 }
 
 impl Written {
-    /// Read the headers of a write to this account; sharing is the owner's.
+    /// Read the headers of a write to this account; sharing and publishing are the owner's.
     pub fn read(call: &Call<'_>, account: &str) -> Result<Written, Fault> {
         let permissions = match call.headers.text("x-object-sharing")? {
             None => None,
@@ -295,14 +311,9 @@ impl Written {
                 Some(permissions)
             }
         };
-        if let Some(public) = call.headers.text("x-object-public")? {
-            match public.trim().to_ascii_lowercase().as_str() {
-                "" | "false" => {}
-                "true" => return Err(not_yet("Publishing an object")),
-                _ => {
-                    return Err(Fault::bad_request("Bad X-Object-Public header value"));
-                }
-            }
+        let publish = public::asked(&call.headers)?;
+        if publish == Some(true) {
+            own(call, account)?;
         }
         let content_type = call.headers.text("content-type")?;
         Ok(Written {
@@ -310,6 +321,7 @@ impl Written {
             meta: object::metadata(&call.headers, "x-object-meta-")?,
             presentation: object::presentation(&call.headers)?,
             permissions,
+            publish,
         })
     }
 }
@@ -323,11 +335,11 @@ fn uploading(call: &Call<'_>, target: &Target) -> Result<(Place, Option<Kept<Obj
     Ok((place, head))
 }
 
-fn put(call: &Call<'_>, target: &Target) -> Result<Outcome, Fault> {
+fn put(call: &Call<'_>, target: &Target, progress: Option<&Progress>) -> Result<Outcome, Fault> {
     check_object_name(&target.object)?;
     for (name, moves) in [("x-copy-from", false), ("x-move-from", true)] {
         if call.headers.has(name) {
-            return Ok(transfers::from_source(call, target, name, moves)?.into());
+            return transfers::from_source(call, target, name, moves, progress);
         }
     }
     length_given(call)?;
@@ -377,6 +389,15 @@ pub(super) fn too_large() -> Fault {
 fn resume(op: Op, request: &Request, params: Params<'_>, going: Going, event: Event) -> Result<Outcome, Fault> {
     let going = match going {
         Going::Send(sending) => return Ok(sending.resume()),
+        going @ (Going::Listing(_) | Going::Bulk(_)) => {
+            return match (dispatch(op, request, params, Some(&going)), &going) {
+                (Err(fault), Going::Listing(page)) if page.sent => {
+                    plugbay_sdk::error!("a listing cannot go on: {fault}");
+                    Ok(broken_off().into())
+                }
+                (outcome, _) => outcome,
+            };
+        }
         going => going,
     };
     let call = Call::new(request)?;
@@ -386,7 +407,7 @@ fn resume(op: Op, request: &Request, params: Params<'_>, going: Going, event: Ev
         Going::Hashmap => hashmaps::put(&call, &target, &received(event)?)?.into(),
         Going::Blocks => hashmaps::blocks(&call, &target, received(event)?)?.into(),
         Going::Update => updates::with_body(&call, &target, received(event)?)?.into(),
-        Going::Data | Going::Send(_) => put_data(&call, &target, received(event)?)?.into(),
+        _ => put_data(&call, &target, received(event)?)?.into(),
     })
 }
 
@@ -427,6 +448,7 @@ pub(super) fn stored(call: &Call<'_>, target: &Target, upload: &mut Upload) -> R
                 meta: BTreeMap::new(),
                 image: there.and_then(|object| object.image.clone()),
                 permissions: there.map(|object| object.permissions.clone()).unwrap_or_default(),
+                publish: written.publish,
             };
             overlay(&mut draft.presentation, written.presentation.clone());
             overlay(&mut draft.meta, written.meta.clone());
@@ -466,6 +488,9 @@ fn update_metadata(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
     if let Some(permissions) = &written.permissions {
         objects::share(find, |_| Ok(permissions.clone()))?;
     }
+    if let Some(publish) = written.publish {
+        publishing::publish(find, publish)?;
+    }
     let merges = call.query.has("update");
     if merges && written.meta.is_empty() && written.presentation.is_empty() {
         return Ok(Answer::new(202));
@@ -488,11 +513,11 @@ fn update_metadata(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
     Ok(Answer::new(202).header("X-Object-Version", object.version.to_string()))
 }
 
-fn delete(call: &Call<'_>, target: &Target) -> Result<Outcome, Fault> {
+fn delete(call: &Call<'_>, target: &Target, progress: Option<&Progress>) -> Result<Outcome, Fault> {
     let Target { account, container, object } = target;
     own(call, account)?;
-    if call.query.has("delimiter") {
-        return Err(not_yet("Deleting a subtree"));
+    if let Some(delimiter) = bulk::delimiter(call) {
+        return bulk::remove(call, target, delimiter, progress);
     }
     if let Some(until) = until(call) {
         return purge(&versions::history_of_object(account, container, object)?, None, until);

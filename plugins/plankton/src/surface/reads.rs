@@ -5,6 +5,7 @@ use plugbay_sdk::Answer;
 use super::{
     Call, bare, hashmaps, json,
     objects::{Outcome, Target},
+    public,
     sending::{Sending, Source},
 };
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
     faults::{Fault, Kind},
     headers::{Headers, encode_content_type, encode_object, encode_part},
     object::Object,
+    settings::Settings,
     sharing::Access,
     store::{
         db,
@@ -54,6 +56,9 @@ fn plain(object: &Object) -> Vec<(String, String)> {
 /// Those that say who may do what.
 fn shared(call: &Call<'_>, place: &Place, object: &Object) -> Result<Vec<(String, String)>, Fault> {
     let mut fields = Vec::new();
+    if let Some(id) = object.public.as_deref().filter(|_| call.user == object.account) {
+        fields.push(("X-Object-Public".to_owned(), public::link(call, &Settings::load()?.endpoints, id)));
+    }
     if let Some((name, permissions)) = places::permissions(place, Some(object))? {
         let sharing = encode_object(&permissions.to_string());
         fields.push(("X-Object-Sharing".to_owned(), sharing));

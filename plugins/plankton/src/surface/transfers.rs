@@ -1,10 +1,9 @@
 //! Copying and moving objects, by either end's request.
 
-use plugbay_sdk::Answer;
-
 use super::{
-    Call, not_yet,
-    objects::{Target, Written, created, own},
+    Call,
+    bulk::{self, Progress},
+    objects::{Outcome, Target, Written, created, own},
 };
 use crate::{
     conditions,
@@ -18,8 +17,14 @@ use crate::{
 };
 
 /// `PUT` with `X-Copy-From` or `X-Move-From`.
-pub(super) fn from_source(call: &Call<'_>, target: &Target, field: &str, moves: bool) -> Result<Answer, Fault> {
-    transfer(call, &source(call, field)?, target, moves)
+pub(super) fn from_source(
+    call: &Call<'_>,
+    target: &Target,
+    field: &str,
+    moves: bool,
+    progress: Option<&Progress>,
+) -> Result<Outcome, Fault> {
+    transfer(call, &source(call, field)?, target, moves, progress)
 }
 
 /// The object that a field such as `X-Copy-From` names, in the account that `X-Source-Account` names.
@@ -30,11 +35,16 @@ pub(super) fn source(call: &Call<'_>, field: &str) -> Result<Target, Fault> {
 }
 
 /// `COPY` or `MOVE` with `Destination`.
-pub(super) fn to_destination(call: &Call<'_>, source: &Target, moves: bool) -> Result<Answer, Fault> {
+pub(super) fn to_destination(
+    call: &Call<'_>,
+    source: &Target,
+    moves: bool,
+    progress: Option<&Progress>,
+) -> Result<Outcome, Fault> {
     let account = call.headers.text("destination-account")?;
     let (container, object) = path(call, "destination")?;
     let target = Target { account: account.unwrap_or_else(|| call.user.clone()), container, object };
-    transfer(call, source, &target, moves)
+    transfer(call, source, &target, moves, progress)
 }
 
 /// `/container/object`, percent-encoded.
@@ -48,10 +58,13 @@ fn path(call: &Call<'_>, field: &str) -> Result<(String, String), Fault> {
         .unwrap_or_else(|| Err(Fault::bad_request(format!("Missing or invalid {field} header field"))))
 }
 
-fn transfer(call: &Call<'_>, source: &Target, target: &Target, moves: bool) -> Result<Answer, Fault> {
-    if call.query.has("delimiter") {
-        return Err(not_yet("Copying or moving a subtree"));
-    }
+fn transfer(
+    call: &Call<'_>,
+    source: &Target,
+    target: &Target,
+    moves: bool,
+    progress: Option<&Progress>,
+) -> Result<Outcome, Fault> {
     // Only what is there now can be moved.
     let version = if moves { None } else { call.headers.text("x-source-version")?.filter(|text| !text.is_empty()) };
     check_object_name(&target.object)?;
@@ -62,28 +75,33 @@ fn transfer(call: &Call<'_>, source: &Target, target: &Target, moves: bool) -> R
     if moves {
         own(call, &source.account)?;
     }
-    let made = objects::transfer(
-        || {
-            let Target { account, container, object } = source;
-            match &version {
-                Some(version) => versions::readable(account, container, object, &call.user, version),
-                None => places::readable(account, container, object, &call.user),
-            }
-        },
-        || {
-            let (place, head) = places::writable(&target.account, &target.container, &target.object, &call.user)?;
-            let current = head.as_ref().map(|kept| kept.value.current());
-            conditions::before_write(&call.headers, current.as_ref())?;
-            Ok((place, head))
-        },
-        moves,
-        |from, there| draft(call, &written, from, there),
-    )?;
-    Ok(created(&made))
+    let find_source = || {
+        let Target { account, container, object } = source;
+        match &version {
+            Some(version) => versions::readable(account, container, object, &call.user, version),
+            None => places::readable(account, container, object, &call.user),
+        }
+    };
+    let find_target = || {
+        let (place, head) = places::writable(&target.account, &target.container, &target.object, &call.user)?;
+        let current = head.as_ref().map(|kept| kept.value.current());
+        conditions::before_write(&call.headers, current.as_ref())?;
+        Ok((place, head))
+    };
+    if let Some(delimiter) = bulk::delimiter(call) {
+        // Refused before anything is changed.
+        find_source()?;
+        find_target()?;
+        if let Some(outcome) = bulk::transfer(call, source, target, (delimiter, moves), progress)? {
+            return Ok(outcome);
+        }
+    }
+    let made = objects::transfer(find_source, find_target, moves, |from, there| draft(call, &written, from, there))?;
+    Ok(created(&made).into())
 }
 
-/// Metadata is carried over and overlaid with what the request gives; permissions are those of the
-/// target, if it has any.
+/// Metadata is carried over and overlaid with what the request gives; permissions and publicity are
+/// those of the target, if it has any.
 fn draft(call: &Call<'_>, written: &Written, from: &Object, there: Option<&Object>) -> Result<Draft, Fault> {
     let mut draft = Draft::of(from, &call.user);
     if let Some(kind) = &written.content_type {
@@ -92,6 +110,7 @@ fn draft(call: &Call<'_>, written: &Written, from: &Object, there: Option<&Objec
     overlay(&mut draft.meta, written.meta.clone());
     overlay(&mut draft.presentation, written.presentation.clone());
     check_entries(draft.meta.len())?;
+    draft.publish = written.publish;
     draft.permissions =
         written.permissions.clone().or_else(|| there.map(|object| object.permissions.clone())).unwrap_or_default();
     Ok(draft)

@@ -149,7 +149,7 @@ fn a_removed_container_goes_with_all_that_was_in_it() {
     assert!(!service.keys("h/").is_empty());
     service.collect(6);
     assert!(service.app.host().blobs().is_empty());
-    for class in ["b/", "r/", "g/", "m/", "h/", "o/"] {
+    for class in ["b/", "r/", "g/", "m/", "h/", "o/", "n/"] {
         assert!(service.keys(class).is_empty(), "{class}: {:?}", service.keys(class));
     }
 }

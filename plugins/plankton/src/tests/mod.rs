@@ -1,14 +1,19 @@
 //! The plugin from request to answer, on a host in memory.
 
+mod bulk;
 mod clients;
 mod collecting;
 mod glance;
 mod glance_data;
+mod groups;
 mod hashmaps;
+mod identity;
 mod image_lists;
 mod images;
+mod listings;
 mod manifests;
 mod objects;
+mod public;
 mod races;
 mod sharing;
 mod updates;

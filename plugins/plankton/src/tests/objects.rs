@@ -423,13 +423,3 @@ fn a_container_that_forgets_keeps_no_history() {
     assert!(!keys.iter().any(|key| key.starts_with("h/")));
     assert_eq!(keys.iter().filter(|key| key.starts_with("g/")).count(), 1);
 }
-
-#[test]
-fn what_is_not_offered_says_so() {
-    let service = Service::with_container();
-    service.put("o", "1");
-    for (method, target) in [("DELETE", "c?delimiter=/"), ("GET", "c?shared")] {
-        let answer = service.objects(ANN, method, &format!("/{ANN}/{target}")).send();
-        fault(&answer, 501, "notImplemented");
-    }
-}
