@@ -18,6 +18,7 @@ use crate::{Answer, Sent, wait_until};
 pub struct Bed {
     directory: TempDir,
     host: Option<Arc<Host>>,
+    listener: String,
 }
 
 impl Bed {
@@ -34,7 +35,29 @@ impl Bed {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("plugins.d")).unwrap();
         std::fs::write(directory.path().join("plugbay.toml"), config).unwrap();
-        Self { directory, host: None }
+        Self { directory, host: None, listener: "default".into() }
+    }
+
+    /// The configuration of `examples/NAME`, whose listener has the example's name, on ports of the
+    /// system's choosing and with its data in a directory of its own.
+    pub fn example(name: &str) -> Self {
+        let file = format!("{}/../examples/{name}/plugbay.toml", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let data = format!("../../data/{name}");
+        let text = text.replace(&format!("{data}/plugins.d"), "plugins.d").replace(&data, "data");
+        let line = |line: &str| match line.strip_prefix("bind = \"127.0.0.1:") {
+            Some(_) => "bind = \"127.0.0.1:0\"\n".to_owned(),
+            None => format!("{line}\n"),
+        };
+        let text: String = text.lines().map(line).collect();
+        Self { listener: name.into(), ..Self::with_config(&format!("{text}\n[plugins]\nquiet = \"50ms\"\n")) }
+    }
+
+    /// Replace a part of the configuration, before the start.
+    pub fn change_config(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.config_file()).unwrap();
+        assert!(text.contains(from), "no {from:?} in {text}");
+        std::fs::write(self.config_file(), text.replace(from, to)).unwrap();
     }
 
     pub fn path(&self) -> &Path {
@@ -100,7 +123,7 @@ impl Bed {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.host().address("default").expect("the listener is there")
+        self.host().address(&self.listener).expect("the listener is there")
     }
 
     pub fn status(&self, name: &str) -> Status {
@@ -200,7 +223,11 @@ fn listening(line: &str) -> Option<SocketAddr> {
 
 /// Where the build leaves the binary.
 pub fn binary() -> PathBuf {
-    let target = std::env::var_os("PLUGBAY_TARGET")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")), PathBuf::from);
-    target.join("release/plugbay")
+    target().join("release/plugbay")
+}
+
+/// The directory of everything that is built.
+pub fn target() -> PathBuf {
+    std::env::var_os("PLUGBAY_TARGET")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")), PathBuf::from)
 }

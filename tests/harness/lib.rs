@@ -15,7 +15,7 @@ mod bed;
 mod client;
 mod wasm;
 
-pub use bed::{Bed, Process, binary, plugbay};
+pub use bed::{Bed, Process, binary, plugbay, target};
 pub use client::{Answer, Client, Sent};
 pub use wasm::{component, marked, with_section};
 

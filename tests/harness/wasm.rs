@@ -1,11 +1,8 @@
 //! Components to load, and changes made to them.
 
-use std::path::PathBuf;
-
 /// The bytes of a built component: a plugin, an example or a guest of the tests.
 pub fn component(name: &str) -> Vec<u8> {
-    let target = std::env::var_os("PLUGBAY_TARGET")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")), PathBuf::from);
+    let target = crate::target();
     let candidates = ["plugins", "guests"].map(|folder| target.join(folder).join(format!("{name}.wasm")));
     let found = candidates.iter().find_map(|path| std::fs::read(path).ok());
     found.unwrap_or_else(|| panic!("{name}.wasm is not built: run `cargo xtask build` (looked at {candidates:?})"))

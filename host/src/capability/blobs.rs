@@ -57,14 +57,17 @@ pub async fn locate(plugin: &Plugin, call: &Call, ranges: &[BlobRange]) -> Resul
     }
 }
 
+/// The piece of this call that a name is the id of, and its bytes.
+fn staged(call: &Call, name: &str) -> Option<(PieceId, u64)> {
+    let staging = call.staged()?;
+    let id = name.parse().ok()?;
+    Some((id, staging.size(id)?))
+}
+
 async fn look_up(plugin: &Plugin, call: &Call, ranges: &[BlobRange]) -> Result<Vec<PieceRange>, Error> {
     let mut found = Vec::with_capacity(ranges.len());
     for range in ranges {
-        let staged = call.staged().and_then(|staging| {
-            let id = range.name.parse().ok()?;
-            Some((id, staging.size(id)?))
-        });
-        let (id, size) = match staged {
+        let (id, size) = match staged(call, &range.name) {
             Some(staged) => staged,
             None => match plugin.keys.blob(&range.name).await.map_err(of_kv)? {
                 Some((_, blob)) => (blob.piece, blob.size),
@@ -125,6 +128,9 @@ fn algorithms(digests: Vec<DigestAlgorithm>) -> Vec<crate::blob::Algorithm> {
 
 impl Host for GuestState {
     async fn size(&mut self, name: String) -> wasmtime::Result<Result<Option<u64>, Error>> {
+        if let Some((_, size)) = staged(&self.call, &name) {
+            return Ok(Ok(Some(size)));
+        }
         let found = self.cpu.waiting(self.plugin.keys.blob(&name)).await;
         Ok(found.map(|found| found.map(|(_, blob)| blob.size)).map_err(of_kv))
     }

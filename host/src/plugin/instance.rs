@@ -125,6 +125,12 @@ impl Instance {
         }
     }
 
+    /// Let go of the call that ended: an instance that waits holds nothing of a request.
+    pub fn end(&mut self) {
+        let state = self.store.data_mut();
+        state.call = state.plugin.nobody.clone();
+    }
+
     /// The instance's claim on its plugin's processors.
     pub fn cpu(&self) -> super::cpu::CpuSlot {
         self.store.data().cpu.clone()

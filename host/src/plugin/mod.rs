@@ -91,6 +91,8 @@ pub struct Plugin {
     is_held: AtomicBool,
     pub(crate) log_rate: Arc<LogRate>,
     pub(crate) lookup_rate: RateLimit,
+    /// The call of instances that wait for one.
+    nobody: Arc<Call>,
     cpu: Arc<Semaphore>,
     memory: Arc<MemoryBudget>,
     admission: Admission,
@@ -122,6 +124,7 @@ impl Plugin {
             is_held: AtomicBool::new(false),
             lookup_rate: RateLimit::new(limits.lookup_rate, limits.lookup_rate.saturating_mul(2)),
             log_rate: Arc::new(LogRate::new(limits.log_rate)),
+            nobody: Call::job("", ""),
             cpu: Arc::new(Semaphore::new(executing)),
             memory: MemoryBudget::new(limits.memory_total.get()),
             admission: Admission::new(limits.concurrency as usize, limits.queue as usize, limits.queue_wait.get()),

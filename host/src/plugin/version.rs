@@ -249,9 +249,10 @@ impl Version {
         CallError::Failed(failure.kind)
     }
 
-    fn keep(&self, instance: Instance) {
+    fn keep(&self, mut instance: Instance) {
         let reuse = self.plugin.config.isolation == Isolation::Reuse;
         if reuse && instance.reusable(&self.plugin) && !self.under_way.is_closed() {
+            instance.end();
             self.plugin.metrics.instances_idle.inc();
             self.idle.lock().push(instance);
         }

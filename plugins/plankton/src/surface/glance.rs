@@ -4,14 +4,16 @@
 //! [`crate::store::glance`]. Image data is received by the host and sent by it.
 
 use plugbay_sdk::{
-    Answer, DigestAlgorithm, Event, IntoStep as _, Params, Receive, ReceiveError, Request, Route, Step, Surface,
+    Answer, DigestAlgorithm, Event, IntoStep as _, More, Params, Receive, ReceiveError, Request, Route, Step, Surface,
 };
 use serde_json::json;
 
 use super::{
     ALWAYS, Call, JSON, bare, json,
-    lists::{self, Continuation, Cursor, Listing},
+    lists::{self, Continuation, Cursor, Going, Listing},
     methods_of, nowhere,
+    objects::{self, Outcome},
+    sending::{Sending, Source},
 };
 use crate::{
     conditions::Stretch,
@@ -27,7 +29,7 @@ use crate::{
     merkle::BLOCK_SIZE,
     object::{BODY, Object},
     store::{
-        blocks::{self, Upload},
+        blocks::Upload,
         glance,
         visible::{Visible, position, visible},
     },
@@ -113,9 +115,12 @@ fn handle(op: Op, request: &Request, params: Params<'_>) -> Step {
 
 fn resume(op: Op, request: &Request, params: Params<'_>, continuation: Continuation, event: Event) -> Step {
     let call = Call::of(request, continuation.user);
-    match continuation.list {
-        None => finish(request, taken(op, &call, params, event)).into_step(),
-        cursor => list(op, &call, params, cursor).unwrap_or_else(|fault| lists::broken_off(request, &fault)),
+    match continuation.rest {
+        Going::Data => finish(request, taken(op, &call, params, event)).into_step(),
+        Going::Send(sending) => sent(&call, sending.resume()),
+        Going::List(cursor) => {
+            list(op, &call, params, Some(cursor)).unwrap_or_else(|fault| lists::broken_off(request, &fault))
+        }
     }
 }
 
@@ -199,6 +204,7 @@ fn step(op: Op, request: &Request, params: Params<'_>) -> Result<Step, Fault> {
     let call = Call::new(request)?;
     match op {
         Op::List | Op::Detail | Op::Shared => list(op, &call, params, None),
+        Op::Data => read(&call, &glance::active(params.get("id"), &call.user)?),
         Op::Create | Op::Update if has_data(&call)? => receive(op, &call, params),
         _ => answer(op, &call, params).map(|answer| finish(request, Ok(answer)).into_step()),
     }
@@ -212,7 +218,6 @@ fn answer(op: Op, call: &Call<'_>, params: Params<'_>) -> Result<Answer, Fault> 
     match op {
         Op::Create => create(call),
         Op::Show => Ok(bare(200, described(&glance::get(id(), user)?))),
-        Op::Data => read(&glance::active(id(), user)?),
         Op::Update => {
             let given = Given::read(&call.headers)?;
             if given.location.is_some() {
@@ -246,7 +251,7 @@ fn answer(op: Op, call: &Call<'_>, params: Params<'_>) -> Result<Answer, Fault> 
             glance::remove_member(id(), user, &member()?)?;
             done()
         }
-        Op::List | Op::Detail | Op::Shared | Op::Nowhere => Err(not_found()),
+        Op::List | Op::Detail | Op::Shared | Op::Data | Op::Nowhere => Err(not_found()),
     }
 }
 
@@ -276,11 +281,24 @@ fn shown(status: u16, call: &Call<'_>, object: &Object) -> Result<Answer, Fault>
     Ok(answer)
 }
 
-/// All metadata, and the data.
-fn read(object: &Object) -> Result<Answer, Fault> {
-    let mut answer = bare(200, described(object)).header("content-type", "application/octet-stream");
-    answer.body = blocks::segments(&object.content, Stretch { offset: 0, length: object.content.size })?;
-    Ok(answer)
+/// All metadata, and the data, in steps if it is long.
+fn read(call: &Call<'_>, object: &Object) -> Result<Step, Fault> {
+    let mut sending = Sending::of(Source::Content(object.content.clone()));
+    sending.stretch(Stretch { offset: 0, length: object.content.size });
+    let answer = bare(200, described(object)).header("content-type", "application/octet-stream");
+    Ok(sent(call, sending.answer(answer)?))
+}
+
+/// A part of an image's data, and how it goes on.
+fn sent(call: &Call<'_>, outcome: Outcome) -> Step {
+    match outcome {
+        Outcome::Answer(answer) => finish(call.request, Ok(answer)).into_step(),
+        Outcome::More(answer, objects::Going::Send(sending)) => {
+            let more = More { head: Some(answer.head), body: answer.body, ..More::new() };
+            more.then(&Continuation { user: call.user.clone(), rest: Going::Send(sending) }).into_step()
+        }
+        _ => lists::broken_off(call.request, &Fault::new(Kind::Internal, "The data cannot be sent")),
+    }
 }
 
 /// A creation without data: a reservation, or an image of an object that is there.
@@ -328,7 +346,7 @@ fn receive(op: Op, call: &Call<'_>, params: Params<'_>) -> Result<Step, Fault> {
         .piece_digests([DigestAlgorithm::Sha256])
         .body_digests([DigestAlgorithm::Md5])
         .trim(0);
-    receive.then(&Continuation { user: call.user.clone(), list: None }).map_err(|problem| {
+    receive.then(&Continuation { user: call.user.clone(), rest: Going::Data }).map_err(|problem| {
         plugbay_sdk::error!("the data cannot be asked for: {problem}");
         Fault::new(Kind::Internal, "The data could not be taken")
     })

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     ALWAYS, Call, HOST_ERRORS, JSON, bare, finish, json,
-    lists::{self, Continuation, Cursor, Listing},
+    lists::{self, Continuation, Cursor, Going, Listing},
     no_endpoint, nowhere, unknown_path, wrong_method,
 };
 use crate::{
@@ -101,7 +101,11 @@ fn over_limit(fault: Fault) -> Fault {
 /// The client has taken what there was of a list so far.
 fn resume(op: Op, request: &Request, params: Params<'_>, continuation: Continuation) -> Step {
     let call = Call::of(request, continuation.user);
-    list(op, &call, params, continuation.list).unwrap_or_else(|fault| lists::broken_off(request, &fault))
+    let cursor = match continuation.rest {
+        Going::List(cursor) => Some(cursor),
+        Going::Data | Going::Send(_) => None,
+    };
+    list(op, &call, params, cursor).unwrap_or_else(|fault| lists::broken_off(request, &fault))
 }
 
 fn answer(op: Op, request: &Request, params: Params<'_>) -> Result<Answer, Fault> {

@@ -6,12 +6,12 @@
 //! [`Selection`]) and kept as a piece of the request.
 //!
 //! A list is not one moment of the store: what changes while it is sent may be in it or not. A failure
-//! after the first step ends the body early, which leaves no valid JSON behind.
+//! after the first step breaks the answer off.
 
 use plugbay_sdk::{Answer, BlobRange, More, Request, Segment, Step, blobs};
 use serde::{Deserialize, Serialize};
 
-use super::{Call, JSON, bare};
+use super::{Call, JSON, bare, rows, sending::Sending};
 use crate::{
     faults::{Fault, Kind},
     image::{Image, query::Sort},
@@ -48,8 +48,19 @@ pub(super) struct Listing<'a> {
 pub(super) struct Continuation {
     /// Who is calling.
     pub user: String,
-    /// The rest of a list; none: a body was taken.
-    pub list: Option<Cursor>,
+    /// With what.
+    pub rest: Going,
+}
+
+/// What an image API goes on with.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Going {
+    /// With the body that was taken.
+    Data,
+    /// With the rest of a list.
+    List(Cursor),
+    /// With the rest of an image's data.
+    Send(Sending),
 }
 
 /// Where a list goes on.
@@ -150,17 +161,17 @@ pub(super) fn step(
     })
 }
 
-/// The end of an answer that was begun and cannot go on.
+/// The end of an answer that was begun and cannot go on: the host breaks it off.
 pub(super) fn broken_off(request: &Request, fault: &Fault) -> Step {
     plugbay_sdk::error!("the list {} ends early: {fault}", request.path);
-    Step::Done(Answer::new(200))
+    Step::Done(rows::broken_off())
 }
 
 fn more(more: More, user: &str, cursor: Cursor) -> Step {
-    let continuation = Continuation { user: user.to_owned(), list: Some(cursor) };
+    let continuation = Continuation { user: user.to_owned(), rest: Going::List(cursor) };
     more.then(&continuation).unwrap_or_else(|problem| {
         plugbay_sdk::error!("a list ends early: {problem}");
-        Step::Done(Answer::new(500))
+        Step::Done(rows::broken_off())
     })
 }
 
