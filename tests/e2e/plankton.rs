@@ -119,7 +119,7 @@ fn count(directory: &Path) -> usize {
 #[tokio::test]
 async fn blocks_that_nothing_uses_any_more_are_collected() {
     let mut bed = Bed::example("plankton");
-    bed.change_config("account_quota = 0", "collect_after = 0");
+    bed.change_config("collect_after = 3600", "collect_after = 0");
     bed.install("plankton", &component("plankton"));
     let ann = bed.token("ann", &[]);
     bed.start().await;
@@ -250,5 +250,5 @@ async fn kamaki_uploads_registers_and_shares() {
     bed.start().await;
     let (root, program) = (format!("http://{}", bed.address()), packages.join("bin/kamaki"));
     let program = program.to_str().unwrap();
-    run(&mut python(), "kamaki.py", &[&root, program, ANN, &ann, "bob", &bob]).await;
+    run(&mut python(), "synnefo.py", &[&root, program, ANN, &ann, "bob", &bob]).await;
 }

@@ -1,7 +1,7 @@
 //! What the operator decided: the plugin's `config` table.
 //!
-//! Owns where services are and how much an account holds, and the URLs that one service gives of another. A plugin does not
-//! know where its surfaces are mounted, so the catalog and the links of published files are made from
+//! Owns where services are, how much an account holds and how long blocks wait, and the URLs that one service gives of
+//! another. A plugin does not know where its surfaces are mounted, so the catalog and the links of published files are made from
 //! `endpoints`; what is left out there has the path of the original services.
 
 use plugbay_sdk::{Request, config};
@@ -9,14 +9,22 @@ use serde::Deserialize;
 
 use crate::faults::{Fault, Kind};
 
-/// The `config` table. Every key has a default; keys that are not here are for others to read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+/// The `config` table. Every key has a default.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Most bytes of one account's objects, history not counted; 0: no bound.
     pub account_quota: u64,
+    /// Seconds that blocks wait for an object to use them, and again before they are dropped.
+    pub collect_after: u64,
     /// Where clients find each service.
     pub endpoints: Endpoints,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { account_quota: 0, collect_after: 3_600, endpoints: Endpoints::default() }
+    }
 }
 
 /// Where clients find each service: a URL, or a path below the root that the request came in by.

@@ -10,8 +10,6 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
-
 use super::{
     blocks::{self, CHUNK, Garbage, Record, reading},
     db::{self, Batch, COMMIT, Kept, Stop},
@@ -21,6 +19,7 @@ use crate::{
     faults::Fault,
     merkle::{EMPTY, Hash, hex},
     object::Object,
+    settings::Settings,
     time::Moment,
 };
 
@@ -43,26 +42,9 @@ const NAMED: [char; 2] = ['o', 'n'];
 /// Blocks in one commit: three checks and ops for each, and the `g` keys around them.
 const TOGETHER: usize = (COMMIT - 3) / 3;
 
-/// The collector's part of the plugin's settings.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(default)]
-struct Settings {
-    /// Seconds that blocks wait for an object to use them, and again before they are dropped.
-    collect_after: u64,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings { collect_after: 3_600 }
-    }
-}
-
-/// One run, with the operator's wait.
+/// One run, with the operator's wait; with the default one while the settings do not read.
 pub fn run() -> Result<(), Fault> {
-    let settings: Settings = plugbay_sdk::config::load().unwrap_or_else(|error| {
-        plugbay_sdk::warn!("{error}; blocks are collected after an hour");
-        Settings::default()
-    });
+    let settings = Settings::load().unwrap_or_default();
     collect(Duration::from_secs(settings.collect_after), COMMITS)
 }
 
