@@ -3,7 +3,9 @@
 import hashlib
 import io
 import os
+import subprocess
 import sys
+import tempfile
 
 from glanceclient import exc
 from glanceclient.v1.client import Client
@@ -109,4 +111,28 @@ ann.images.update(shared, protected=False)
 refused(exc.HTTPForbidden, bob.images.delete, image.id)
 ann.images.delete(shared)
 refused(exc.HTTPNotFound, ann.images.get, shared)
+
+
+# The command line. Standard input would be image data to it unless it is closed.
+def glance(*arguments):
+    start = ["glance", "--os-image-api-version", "1", "--os-image-url", url, "--os-auth-token", ann_token]
+    ended = subprocess.run(start + list(arguments), capture_output=True, text=True, preexec_fn=lambda: os.close(0))
+    assert ended.returncode == 0, (arguments, ended.stdout, ended.stderr)
+    return ended.stdout
+
+
+with tempfile.TemporaryDirectory() as directory:
+    there, back = os.path.join(directory, "there"), os.path.join(directory, "back")
+    with open(there, "wb") as file:
+        file.write(content)
+    named = ["--disk-format", "qcow2", "--container-format", "bare", "--property", "os=linux"]
+    assert "active" in glance("image-create", "--name", "from-cli", "--file", there, *named)
+    assert "from-cli" in glance("image-list", "--property-filter", "os=linux", "--page-size", "2")
+    glance("image-download", "from-cli", "--file", back)
+    with open(back, "rb") as file:
+        assert file.read() == content
+    glance("member-create", "from-cli", "bob", "--can-share")
+    assert "bob" in glance("member-list", "--image-id", "from-cli")
+    glance("image-delete", "from-cli")
+    assert "from-cli" not in glance("image-list")
 print("all well")

@@ -1,16 +1,13 @@
 //! A page of 100 images at the Glance mount: with a thousand images, and with a hundred thousand.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::load;
-use crate::build::place;
+use super::{load, plankton};
 use crate::command::{Context, Failure, Outcome};
 use crate::http;
-use crate::server::{self, Server, free_address};
 use crate::workspace::Workspace;
 
 /// Images of the small and of the large registry.
@@ -31,7 +28,7 @@ pub fn measure(workspace: &Workspace, directory: &Path, rounds: usize, length: D
     let mut running = Vec::new();
     for count in COUNTS {
         eprintln!("registering {count} images");
-        let (host, address) = start(workspace, &directory.join(count.to_string()))?;
+        let (host, address) = plankton::start(workspace, &directory.join(count.to_string()), "glance")?;
         fill(address, count)?;
         running.push((host, format!("http://{address}/v1/images/detail?limit=100")));
     }
@@ -46,24 +43,6 @@ pub fn measure(workspace: &Workspace, directory: &Path, rounds: usize, length: D
         }
     }
     Ok(pages)
-}
-
-fn start(workspace: &Workspace, directory: &Path) -> Outcome<(Server, SocketAddr)> {
-    let folder = directory.join("plugins.d");
-    fs::create_dir_all(&folder).context(folder.display())?;
-    place(&workspace.plugins().join("plankton.wasm"), &folder.join("plankton.wasm"))?;
-    let (address, admin) = (free_address()?, free_address()?);
-    let config = directory.join("plugbay.toml");
-    let text = format!(
-        "admin.bind = \"{admin}\"\nlog.filter = \"error\"\nauth.anyone = {{ provider = \"none\" }}\n\
-         listener = [{{ name = \"images\", bind = \"{address}\" }}]\n[plugin.plankton]\n\
-         mounts = [{{ listener = \"images\", surface = \"glance\", auth = \"anyone\" }}]\n\
-         limits = {{ store_bytes = \"4GiB\", store_keys = 4000000 }}\n"
-    );
-    fs::write(&config, text).context(config.display())?;
-    let mut host = Server::start("plugbay", &mut server::host(workspace, &config))?;
-    host.answers(admin, "/readyz")?;
-    Ok((host, address))
 }
 
 /// Reserve so many images, by many clients at once.

@@ -8,6 +8,7 @@ mod idle;
 mod images;
 mod load;
 mod objects;
+mod plankton;
 mod report;
 
 use std::collections::BTreeMap;

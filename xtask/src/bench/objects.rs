@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use crate::build::place;
+use super::plankton;
 use crate::command::{Context, Failure, Outcome, output};
 use crate::http;
-use crate::server::{self, Server, free_address};
+use crate::server::{Server, free_address};
 use crate::workspace::Workspace;
 
 /// Bytes of the object.
@@ -39,7 +39,7 @@ pub fn measure(workspace: &Workspace, directory: &Path, rounds: usize) -> Outcom
     let mut command = Command::new(workspace.program("baseline"));
     let mut baseline = Server::start("baseline", command.args(["objects", &native_address.to_string()]).arg(&native))?;
     baseline.answers(native_address, "/hello")?;
-    let (host, address) = start(workspace, directory)?;
+    let (host, address) = plankton::start(workspace, directory, "objects")?;
     for _ in 0..2 {
         // The second is answered from a warm instance.
         let made = http::request(address, "PUT", "/local/bench", b"").context("PUT /local/bench")?;
@@ -65,24 +65,6 @@ pub fn measure(workspace: &Workspace, directory: &Path, rounds: usize) -> Outcom
     host.stop()?;
     fs::remove_dir_all(directory).context(directory.display())?;
     Ok(measured)
-}
-
-fn start(workspace: &Workspace, directory: &Path) -> Outcome<(Server, SocketAddr)> {
-    let folder = directory.join("plugins.d");
-    fs::create_dir_all(&folder).context(folder.display())?;
-    place(&workspace.plugins().join("plankton.wasm"), &folder.join("plankton.wasm"))?;
-    let (address, admin) = (free_address()?, free_address()?);
-    let config = directory.join("plugbay.toml");
-    let text = format!(
-        "admin.bind = \"{admin}\"\nlog.filter = \"warn\"\nauth.anyone = {{ provider = \"none\" }}\n\
-         listener = [{{ name = \"objects\", bind = \"{address}\" }}]\n[plugin.plankton]\n\
-         mounts = [{{ listener = \"objects\", surface = \"objects\", auth = \"anyone\" }}]\n\
-         limits = {{ upload = \"5GiB\", staged_bytes = \"16GiB\", blob_bytes = \"100GiB\" }}\n"
-    );
-    fs::write(&config, text).context(config.display())?;
-    let mut host = Server::start("plugbay", &mut server::host(workspace, &config))?;
-    host.answers(admin, "/readyz")?;
-    Ok((host, address))
 }
 
 fn random(file: &PathBuf) -> Outcome {

@@ -9,7 +9,7 @@ use plugbay_sdk::{
 use serde_json::json;
 
 use super::{
-    ALWAYS, Call, JSON, bare, json,
+    Call, JSON, bare, dressed, json,
     lists::{self, Continuation, Cursor, Going, Listing},
     methods_of, nowhere,
     objects::{self, Outcome},
@@ -98,15 +98,12 @@ const HTML: &str = "text/html; charset=UTF-8";
 
 /// The surface.
 pub fn surface() -> Surface {
-    let mut surface = Surface::new("glance")
+    let surface = Surface::new("glance")
         .errors(HTML, HOST_ERROR)
         .without_auto_head()
         .double_slash_root()
         .resumable_table(&TABLE, handle, resume);
-    for (name, value) in ALWAYS {
-        surface = surface.header(name, value);
-    }
-    surface
+    dressed(surface)
 }
 
 fn handle(op: Op, request: &Request, params: Params<'_>) -> Step {

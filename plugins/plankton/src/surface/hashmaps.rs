@@ -4,7 +4,9 @@ use plugbay_sdk::{Answer, BlobRange, Received, Segment, blobs};
 
 use super::{
     Call, JSON, bare,
-    objects::{Outcome, Target, container_change, in_blocks, length_given, own, stored},
+    containers::container_change,
+    objects::{Outcome, Target, own},
+    writes::{in_blocks, length_given, stored},
 };
 use crate::{
     faults::{Fault, Kind},

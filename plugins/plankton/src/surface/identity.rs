@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use plugbay_sdk::{Answer, Caller, Params, Request, Route, Surface, User, identity};
 use serde_json::{Value, json};
 
-use super::{ALWAYS, Call, HOST_ERRORS, JSON, finish, json as json_answer, look_up, no_endpoint, nowhere};
+use super::{Call, HOST_ERRORS, JSON, dressed, finish, json as json_answer, look_up, no_endpoint, nowhere};
 use crate::{
     faults::{Fault, Kind},
     settings::{Endpoints, Settings, url},
@@ -63,15 +63,12 @@ const ACCOUNT: [(Op, Route); 10] = [
 ];
 
 fn surface(name: &'static str, table: &'static [(Op, Route)]) -> Surface {
-    let mut surface = Surface::new(name)
+    let surface = Surface::new(name)
         .errors(HOST_ERRORS.0, HOST_ERRORS.1)
         .header("Content-Type", JSON)
         .without_auto_head()
         .table(table, |op, request, _: Params<'_>| finish(request, answer(op, table, request)));
-    for (name, value) in ALWAYS {
-        surface = surface.header(name, value);
-    }
-    surface
+    dressed(surface)
 }
 
 /// Tokens and the catalog.

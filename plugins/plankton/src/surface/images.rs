@@ -4,7 +4,7 @@ use plugbay_sdk::{Answer, IntoStep as _, Params, Request, Route, Step, Surface};
 use serde_json::json;
 
 use super::{
-    ALWAYS, Call, HOST_ERRORS, JSON, bare, finish, json,
+    Call, HOST_ERRORS, JSON, bare, dressed, finish, json,
     lists::{self, Continuation, Cursor, Going, Listing},
     no_endpoint, nowhere, unknown_path, wrong_method,
 };
@@ -70,17 +70,14 @@ const TABLE: [(Op, Route); 19] = [
 
 /// The surface.
 pub fn surface() -> Surface {
-    let mut surface = Surface::new("images")
+    let surface = Surface::new("images")
         .errors(HOST_ERRORS.0, HOST_ERRORS.1)
         .header("Content-Type", JSON)
         .without_auto_head()
         .resumable_table(&TABLE, handle, |op, request, params, continuation, _event| {
             resume(op, request, params, continuation)
         });
-    for (name, value) in ALWAYS {
-        surface = surface.header(name, value);
-    }
-    surface
+    dressed(surface)
 }
 
 fn handle(op: Op, request: &Request, params: Params<'_>) -> Step {

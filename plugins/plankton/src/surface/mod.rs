@@ -4,6 +4,7 @@
 //! [`objects`] own their routes. Invariant: whatever goes wrong leaves here as a fault of the service's own shape.
 
 pub mod bulk;
+pub mod containers;
 pub mod glance;
 pub mod hashmaps;
 pub mod identity;
@@ -18,8 +19,9 @@ pub mod sending;
 pub mod transfers;
 pub mod updates;
 pub mod versions;
+pub mod writes;
 
-use plugbay_sdk::{Answer, Caller, Request, Route, Segment, identity as provider};
+use plugbay_sdk::{Answer, Caller, Request, Route, Segment, Surface, identity as provider};
 
 use crate::{
     faults::{Fault, Kind},
@@ -35,8 +37,13 @@ pub(crate) const HOST_ERRORS: (&str, &str) =
 pub(crate) const JSON: &str = "application/json; charset=UTF-8";
 
 /// Fields of every answer that has none of its own.
-pub(crate) const ALWAYS: [(&str, &str); 2] =
+const ALWAYS: [(&str, &str); 2] =
     [("Cache-Control", "no-cache, no-store, must-revalidate, max-age=0"), ("Vary", "X-Auth-Token")];
+
+/// A surface with these fields on every answer.
+pub(crate) fn dressed(surface: Surface) -> Surface {
+    ALWAYS.into_iter().fold(surface, |surface, (name, value)| surface.header(name, value))
+}
 
 /// The routes of paths that are nobody's, which are a 400 rather than a 404. They catch known paths
 /// with wrong methods too: those are told apart by [`no_endpoint`].

@@ -6,7 +6,7 @@
 use plugbay_sdk::{Request, Route, Surface};
 
 use super::{
-    ALWAYS, Call, HOST_ERRORS, no_endpoint, nowhere,
+    Call, HOST_ERRORS, dressed, no_endpoint, nowhere,
     objects::{Going, Outcome, step},
     reads,
     rows::broken_off,
@@ -43,7 +43,7 @@ const TABLE: [(Op, Route); 7] = [
 
 /// The surface.
 pub fn surface() -> Surface {
-    let mut surface = Surface::new("public").errors(HOST_ERRORS.0, HOST_ERRORS.1).without_auto_head().resumable_table(
+    let surface = Surface::new("public").errors(HOST_ERRORS.0, HOST_ERRORS.1).without_auto_head().resumable_table(
         &TABLE,
         |op, request, params| {
             let outcome = match op {
@@ -60,10 +60,7 @@ pub fn surface() -> Surface {
             step(request, Ok(outcome))
         },
     );
-    for (name, value) in ALWAYS {
-        surface = surface.header(name, value);
-    }
-    surface
+    dressed(surface)
 }
 
 /// Where a published object is to be had, for the client of this call to the object store.

@@ -3,7 +3,8 @@
 use super::{
     Call,
     bulk::{self, Progress},
-    objects::{Outcome, Target, Written, created, own},
+    objects::{Outcome, Target, own},
+    writes::{Written, created},
 };
 use crate::{
     conditions,

@@ -4,8 +4,9 @@ use plugbay_sdk::{Answer, DigestAlgorithm, Receive, Received};
 
 use super::{
     Call,
-    objects::{Going, Outcome, Target, Written, length_given, too_large},
+    objects::{Going, Outcome, Target},
     transfers,
+    writes::{Written, length_given, too_large},
 };
 use crate::{
     conditions,

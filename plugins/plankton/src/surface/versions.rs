@@ -5,7 +5,7 @@
 use plugbay_sdk::{Answer, Request, Route, Surface};
 use serde_json::json;
 
-use super::{ALWAYS, HOST_ERRORS, JSON, finish, json as json_answer, no_endpoint, nowhere};
+use super::{HOST_ERRORS, JSON, dressed, finish, json as json_answer, no_endpoint, nowhere};
 use crate::faults::Fault;
 
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,7 @@ const TABLE: [(Op, Route); 7] = [
 
 /// The surface.
 pub fn surface() -> Surface {
-    let mut surface = Surface::new("image-versions")
+    let surface = Surface::new("image-versions")
         .errors(HOST_ERRORS.0, HOST_ERRORS.1)
         .header("Content-Type", JSON)
         .table(&TABLE, |op, request, _| {
@@ -42,10 +42,7 @@ pub fn surface() -> Surface {
                 },
             )
         });
-    for (name, value) in ALWAYS {
-        surface = surface.header(name, value);
-    }
-    surface
+    dressed(surface)
 }
 
 fn list(request: &Request) -> Result<Answer, Fault> {
