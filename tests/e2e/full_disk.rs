@@ -28,7 +28,7 @@ impl Disk {
 
     /// A command that sees the disk.
     fn command(&self, program: &Path) -> Command {
-        let id = self.0.id().expect("it runs").to_string();
+        let id = self.0.id().unwrap().to_string();
         let mut command = Command::new("nsenter");
         command.args(["--preserve-credentials", "--user", "--mount", "--target", &id, "--"]).arg(program);
         command

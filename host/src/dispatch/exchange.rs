@@ -51,7 +51,7 @@ pub enum Ended {
     /// With an error of the host.
     Refused(Box<HostError>),
     /// The plugin was replaced before anything was sent; with the request, and the body that was not received yet.
-    Afresh(Request<()>, Option<RequestBody>),
+    Afresh(Box<Request<()>>, Option<RequestBody>),
 }
 
 /// What is to be done next, once an answer was begun.
@@ -89,7 +89,7 @@ impl Exchange {
                 Ok(answer) => Ended::Answered(Box::new(answer)),
                 Err(error) => error.into(),
             },
-            Ok(Begun::Afresh) => Ended::Afresh(self.asked.head, self.staged),
+            Ok(Begun::Afresh) => Ended::Afresh(Box::new(self.asked.head), self.staged),
             Err(error) => error.into(),
         }
     }

@@ -156,7 +156,7 @@ impl Dispatcher {
                     return refused(&error, place, id);
                 }
                 // The plugin was replaced while the request was parked: afresh, with the new version.
-                Ended::Afresh(asked, staged) => (head, body) = (asked, staged),
+                Ended::Afresh(asked, staged) => (head, body) = (*asked, staged),
             }
         }
     }
