@@ -131,8 +131,9 @@ with tempfile.TemporaryDirectory() as directory:
     glance("image-download", "from-cli", "--file", back)
     with open(back, "rb") as file:
         assert file.read() == content
-    glance("member-create", "from-cli", "bob", "--can-share")
-    assert "bob" in glance("member-list", "--image-id", "from-cli")
+    number = next(ann.images.list(filters={"name": "from-cli"})).id
+    glance("member-create", number, "bob", "--can-share")
+    assert "bob" in glance("member-list", "--image-id", number)
     glance("image-delete", "from-cli")
     assert "from-cli" not in glance("image-list")
 print("all well")
