@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -47,11 +48,18 @@ pub async fn run(plugin: Arc<Plugin>, mut newest: Newest, stop: CancellationToke
     while runner.running.join_next().await.is_some() {}
 }
 
+/// A periodic job of the version that serves.
+struct Periodic {
+    every: Duration,
+    next: Instant,
+    /// Held by the run under way: a job that takes longer than its period is not run beside itself.
+    running: Arc<tokio::sync::Mutex<()>>,
+}
+
 struct Runner {
     plugin: Arc<Plugin>,
     version: Option<Arc<Version>>,
-    /// Next start of each periodic job.
-    periodic: BTreeMap<String, (Duration, Instant)>,
+    periodic: BTreeMap<String, Periodic>,
     /// One for each job that may run at once; a parked job gives its place up.
     places: Arc<Semaphore>,
     running: JoinSet<()>,
@@ -72,7 +80,8 @@ impl Runner {
         let Some(version) = &self.version else { return };
         let now = Instant::now();
         for (name, every) in &version.surfaces.periodic {
-            self.periodic.insert(name.clone(), (*every, now + *every));
+            let periodic = Periodic { every: *every, next: now + *every, running: Arc::default() };
+            self.periodic.insert(name.clone(), periodic);
         }
         self.running.spawn(start(self.plugin.clone(), version.clone()));
     }
@@ -80,10 +89,10 @@ impl Runner {
     fn start_due(&mut self) {
         let Some(version) = &self.version else { return };
         let now = Instant::now();
-        for (name, (every, next)) in &mut self.periodic {
-            if *next <= now {
-                *next = now + *every;
-                self.running.spawn(once(self.plugin.clone(), version.clone(), name.clone()));
+        for (name, periodic) in self.periodic.iter_mut().filter(|(_, periodic)| periodic.next <= now) {
+            periodic.next = now + periodic.every;
+            if let Ok(turn) = periodic.running.clone().try_lock_owned() {
+                self.running.spawn(once(self.plugin.clone(), version.clone(), name.clone(), turn));
             }
         }
         while let Ok(place) = self.places.clone().try_acquire_owned() {
@@ -101,7 +110,7 @@ impl Runner {
         }
         let due = self.plugin.jobs.shared.schedule.lock().next_due().filter(|_| !full);
         let due = due.map(|due| now + Duration::from_millis(u64::try_from(due - now_ms()).unwrap_or(0)));
-        let periodic = self.periodic.values().map(|(_, next)| *next).min();
+        let periodic = self.periodic.values().map(|periodic| periodic.next).min();
         [due, periodic].into_iter().flatten().fold(longest, Instant::min)
     }
 }
@@ -125,21 +134,33 @@ async fn attempt(plugin: &Plugin, version: &Version, job: Job<'_>) -> Result<Out
     result
 }
 
-async fn once(plugin: Arc<Plugin>, version: Arc<Version>, name: String) {
-    match attempt(&plugin, &version, unstored(&name, Trigger::Periodic, 1)).await {
-        Ok(Outcome::Failed(why)) => tracing::warn!(plugin = %plugin.name, job = name, why, "a periodic job failed"),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(plugin = %plugin.name, job = name, %error, "a periodic job failed"),
+/// Run a job that is kept nowhere until it is done, or say why it failed.
+async fn until_done(plugin: &Plugin, version: &Version, job: Job<'_>) -> Result<(), String> {
+    loop {
+        match attempt(plugin, version, job.clone()).await {
+            Ok(Outcome::Done) | Err(CallError::Gone) => return Ok(()),
+            Ok(Outcome::Failed(why)) => return Err(why),
+            Ok(Outcome::RetryIn(ms)) => wait(plugin, version, &[], Duration::from_millis(u64::from(ms))).await,
+            Ok(Outcome::Park((watches, ms))) => {
+                wait(plugin, version, &watches, Duration::from_millis(u64::from(ms))).await;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+        if version.cancelled.is_cancelled() || version.retired.load(Ordering::Acquire) {
+            return Ok(());
+        }
+    }
+}
+
+async fn once(plugin: Arc<Plugin>, version: Arc<Version>, name: String, _turn: tokio::sync::OwnedMutexGuard<()>) {
+    if let Err(why) = until_done(&plugin, &version, unstored(&name, Trigger::Periodic, 1)).await {
+        tracing::warn!(plugin = %plugin.name, job = name, why, "a periodic job failed");
     }
 }
 
 async fn start(plugin: Arc<Plugin>, version: Arc<Version>) {
     for number in 1..=plugin.config.limits.job_attempts {
-        let why = match attempt(&plugin, &version, unstored("start", Trigger::Start, number)).await {
-            Ok(Outcome::Failed(why)) => why,
-            Ok(_) | Err(CallError::Gone) => return,
-            Err(error) => error.to_string(),
-        };
+        let Err(why) = until_done(&plugin, &version, unstored("start", Trigger::Start, number)).await else { return };
         tracing::warn!(plugin = %plugin.name, why, "the start job failed");
         let gone = version.cancelled.cancelled();
         if tokio::time::timeout(backoff(number), gone).await.is_ok() {
