@@ -16,6 +16,7 @@ mod layout;
 pub mod listener;
 pub mod metrics;
 pub mod plugin;
+pub mod program;
 pub mod routing;
 pub mod run;
 mod services;
