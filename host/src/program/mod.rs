@@ -39,6 +39,7 @@ mod error;
 mod exit;
 mod identity;
 mod known;
+mod life;
 mod output;
 mod run;
 mod spawn;

@@ -77,7 +77,7 @@ pub(super) fn read_all(folder: &Path) -> io::Result<Found> {
             continue;
         }
         let path = path(folder, name);
-        match fs::read(&path).map_err(io::Error::from).and_then(|text| Ok(serde_json::from_slice(&text)?)) {
+        match fs::read(&path).and_then(|text| Ok(serde_json::from_slice(&text)?)) {
             Ok(record) => found.records.push((name.to_owned(), record)),
             Err(error) => {
                 tracing::error!(file = %path.display(), %error, "the record of a program cannot be read");
