@@ -61,8 +61,13 @@ pub fn overlay(under: &Agent, text: &str) -> Result<Agent, String> {
             interval.parse().map_err(|_| format!("heartbeat_interval is not a number: {interval}"))?;
     }
     if let Some(lists) = all("health_manager", "controller_ip_port_list") {
-        agent.controller_ip_port_list =
-            lists.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|at| !at.is_empty()).map(str::to_owned).collect();
+        agent.controller_ip_port_list = lists
+            .iter()
+            .flat_map(|list| list.split(','))
+            .map(str::trim)
+            .filter(|at| !at.is_empty())
+            .map(str::to_owned)
+            .collect();
     }
     if let Some(topology) = last("controller_worker", "loadbalancer_topology") {
         agent.loadbalancer_topology = topology;
@@ -76,7 +81,8 @@ pub fn overlay(under: &Agent, text: &str) -> Result<Agent, String> {
 /// # Errors
 /// The entry that is no `address:port`.
 pub fn controllers(agent: &Agent) -> Result<Vec<SocketAddr>, String> {
-    let parse = |entry: &String| entry.parse().map_err(|_| format!("controller_ip_port_list: not address:port: {entry}"));
+    let parse =
+        |entry: &String| entry.parse().map_err(|_| format!("controller_ip_port_list: not address:port: {entry}"));
     agent.controller_ip_port_list.iter().map(parse).collect()
 }
 
@@ -149,9 +155,14 @@ mod tests {
 
     #[test]
     fn what_is_no_such_file_is_said_to_be_so() {
-        for text in ["a = b", "[x", "[x]\na", "[x]\n\n  b", "[health_manager]\nheartbeat_interval = soon",
-            "[health_manager]\ncontroller_ip_port_list = here"]
-        {
+        for text in [
+            "a = b",
+            "[x",
+            "[x]\na",
+            "[x]\n\n  b",
+            "[health_manager]\nheartbeat_interval = soon",
+            "[health_manager]\ncontroller_ip_port_list = here",
+        ] {
             assert!(overlay(&Agent::default(), text).is_err(), "{text}");
         }
     }

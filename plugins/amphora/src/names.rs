@@ -87,7 +87,8 @@ mod tests {
     #[test]
     fn what_leaves_the_directory_or_means_something_else_is_no_id() {
         let long = "a".repeat(65);
-        for id in ["", ".", "..", "%2e%2e", "../x", "a/b", "a\\b", "a.sock", "-x", "certs", "LVS", "vrrp", "é", &long] {
+        for id in ["", ".", "..", "%2e%2e", "../x", "a/b", "a\\b", "a.sock", "-x", "certs", "LVS", "vrrp", "é", &long]
+        {
             assert!(Id::parse(id).is_none(), "{id}");
         }
     }

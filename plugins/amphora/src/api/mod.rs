@@ -154,7 +154,11 @@ fn answer(op: Op, context: Context<'_>, params: Params<'_>, body: &[u8]) -> Resu
         Op::Interface => calls::interface(context, params.get("ip")),
         Op::Rules => calls::set_rules(context, params.get("ip"), body),
         Op::VrrpAction => vrrp::act(context, params.get("action")),
-        Op::ConfigUpload | Op::CertificateUpload | Op::LvsUpload | Op::VrrpUpload | Op::OwnCertificate
+        Op::ConfigUpload
+        | Op::CertificateUpload
+        | Op::LvsUpload
+        | Op::VrrpUpload
+        | Op::OwnCertificate
         | Op::AgentConfig => Err(Refusal::routing(500, "the body was not received")),
     }
 }

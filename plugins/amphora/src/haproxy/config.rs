@@ -22,8 +22,24 @@ pub struct Config {
 
 /// Words that begin a section.
 const SECTIONS: [&str; 18] = [
-    "global", "defaults", "frontend", "backend", "listen", "peers", "resolvers", "userlist", "mailers", "cache", "ring",
-    "program", "http-errors", "log-forward", "fcgi-app", "crt-store", "traces", "acme",
+    "global",
+    "defaults",
+    "frontend",
+    "backend",
+    "listen",
+    "peers",
+    "resolvers",
+    "userlist",
+    "mailers",
+    "cache",
+    "ring",
+    "program",
+    "http-errors",
+    "log-forward",
+    "fcgi-app",
+    "crt-store",
+    "traces",
+    "acme",
 ];
 
 #[derive(Default)]

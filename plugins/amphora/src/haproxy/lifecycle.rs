@@ -3,8 +3,8 @@
 //! What to do is decided by a table over what was asked and whether the process runs; what came of it is judged by the process,
 //! never by a pid file. A 202 means that haproxy answers on its socket with the new configuration.
 
-use super::store::{self, PROGRAM, Unfit, path};
 use super::stat;
+use super::store::{self, PROGRAM, Unfit, path};
 use crate::context::Context;
 use crate::machine::{Fault, State};
 use crate::names::Id;
@@ -154,18 +154,34 @@ fn replace(context: Context<'_>, lb: &Id, text: &str) -> Result<(), Unfit> {
     if let Ok(states) = context.machine.dialogue(&socket(lb), "show servers state", ANSWER_MS) {
         context.files.write(&path(lb, "servers-state"), states.as_bytes())?;
     }
+    let running = path(lb, "haproxy.run.cfg");
+    let old = context.files.read(&running)?;
     adopt(context, lb, text)?;
     let name = process(lb);
     let before = worker(context, lb);
     context.machine.signal(&name, RELOAD_SIGNAL).map_err(said)?;
     match settle(context, lb, before)? {
         Outcome::Serves => Ok(()),
-        Outcome::Unchanged => Err(Unfit::Invalid(last_words(context, &name))),
-        Outcome::Died => (1..TRIES).fold(Err(Unfit::Invalid(String::new())), |result, _| match result {
-            Err(Unfit::Invalid(_)) => launch(context, lb, text),
-            settled => settled,
-        }),
+        Outcome::Unchanged => {
+            // The old worker serves on; what it would be started with again is what it runs.
+            if let Some(old) = old {
+                context.files.write(&running, &old)?;
+            }
+            Err(Unfit::Invalid(last_words(context, &name)))
+        }
+        Outcome::Died => relaunch(context, lb, text),
     }
+}
+
+/// Start again what died of a reload; the last failure if none of the tries helps.
+fn relaunch(context: Context<'_>, lb: &Id, text: &str) -> Result<(), Unfit> {
+    for _ in 2..TRIES {
+        match launch(context, lb, text) {
+            Err(Unfit::Invalid(_)) => {}
+            settled => return settled,
+        }
+    }
+    launch(context, lb, text)
 }
 
 enum Outcome {

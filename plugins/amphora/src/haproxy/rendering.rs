@@ -87,7 +87,9 @@ pub fn crt_list_copy(lb: &Id, name: &str) -> String {
 
 /// A crt-list with its paths in the private directory.
 pub fn render_crt_list(list: &str, settings: &Settings, directory: &str) -> String {
-    list.split_inclusive('\n').map(|line| moved_path(line, settings, directory).unwrap_or_else(|| line.to_owned())).collect()
+    list.split_inclusive('\n')
+        .map(|line| moved_path(line, settings, directory).unwrap_or_else(|| line.to_owned()))
+        .collect()
 }
 
 /// The text with the private directory for the controller's base directory at its start; none if it begins otherwise.

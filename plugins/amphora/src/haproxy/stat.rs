@@ -30,7 +30,8 @@ pub struct Row {
 /// The rows of `show stat`. Nothing if the text does not begin with the line of names, `# …`.
 pub fn rows(text: &str) -> Vec<Row> {
     let mut lines = text.lines();
-    let Some(header) = lines.by_ref().find(|line| !line.trim().is_empty()).and_then(|line| line.strip_prefix("# ")) else {
+    let Some(header) = lines.by_ref().find(|line| !line.trim().is_empty()).and_then(|line| line.strip_prefix("# "))
+    else {
         return Vec::new();
     };
     let names = fields(header);

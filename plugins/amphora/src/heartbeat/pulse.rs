@@ -98,12 +98,7 @@ pub fn restarted(context: Context<'_>) -> Result<(), String> {
     context.files.write(FILE, &kept).map_err(|error| error.to_string())
 }
 
-fn signs(
-    context: Context<'_>,
-    agent: &Agent,
-    controllers: &[SocketAddr],
-    since: Option<u64>,
-) -> Result<Signs, String> {
+fn signs(context: Context<'_>, agent: &Agent, controllers: &[SocketAddr], since: Option<u64>) -> Result<Signs, String> {
     let vrrp_configured = vrrp::is_configured(context).map_err(|error| error.to_string())?;
     Ok(Signs {
         vrrp_configured,
@@ -128,7 +123,9 @@ fn all_rows(context: Context<'_>) -> Result<Vec<Row>, String> {
             continue;
         }
         for line in ["show stat -1 1 -1", "show stat -1 6 -1"] {
-            all.extend(context.machine.dialogue(&socket(&lb), line, ANSWER_MS).map(|text| rows(&text)).unwrap_or_default());
+            all.extend(
+                context.machine.dialogue(&socket(&lb), line, ANSWER_MS).map(|text| rows(&text)).unwrap_or_default(),
+            );
         }
     }
     Ok(all)
