@@ -1,0 +1,173 @@
+//! The private directory: small files, written whole.
+//!
+//! A program reads these files by their paths, so they are files and not keys. Paths are relative and made from checked names
+//! ([`crate::names`]) and constants only. A write is atomic: the bytes are synced under another name, which then takes the
+//! place of the old file, so neither a reader nor a crash sees half of one.
+
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+/// The directory could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {cause}")]
+pub struct Error {
+    /// Relative path.
+    pub path: String,
+    /// The system's words.
+    pub cause: String,
+}
+
+/// A directory of small files.
+pub trait Files {
+    /// The bytes of a file; none if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Make or replace a file, readable by the owner only, and the directories above it.
+    ///
+    /// # Errors
+    /// If it cannot be written; then the old one is still there.
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Give a file another name, in place of what has it.
+    ///
+    /// # Errors
+    /// If there is no such file, or it cannot be renamed.
+    fn rename(&self, from: &str, to: &str) -> Result<(), Error>;
+
+    /// Remove a file or a directory with all that is in it. Nothing there is no error.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    fn remove(&self, path: &str) -> Result<(), Error>;
+
+    /// The names in a directory in order; empty if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn names(&self, path: &str) -> Result<Vec<String>, Error>;
+
+    /// A file as text; bytes that are not UTF-8 are replaced.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn text(&self, path: &str) -> Result<Option<String>, Error> {
+        Ok(self.read(path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+}
+
+/// A directory of the file system. In the component it is `/`, which exists if the operator granted `filesystem`.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    root: PathBuf,
+}
+
+impl Directory {
+    /// The directory at this path.
+    pub fn at(root: impl Into<PathBuf>) -> Directory {
+        Directory { root: root.into() }
+    }
+}
+
+fn failed<T>(path: &str, result: std::io::Result<T>) -> Result<T, Error> {
+    result.map_err(|error| Error { path: path.to_owned(), cause: error.to_string() })
+}
+
+/// The result, or none if there is nothing of that name.
+fn found<T>(path: &str, result: std::io::Result<T>) -> Result<Option<T>, Error> {
+    match result {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        other => failed(path, other).map(Some),
+    }
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    // The component has no modes; the host makes what it writes 0600.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+impl Files for Directory {
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
+        found(path, fs::read(self.root.join(path)))
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
+        let place = self.root.join(path);
+        if let Some(parent) = place.parent() {
+            failed(path, fs::create_dir_all(parent))?;
+        }
+        let temporary = self.root.join(format!("{path}.writing"));
+        failed(path, write_synced(&temporary, bytes))?;
+        failed(path, fs::rename(&temporary, &place))?;
+        failed(path, sync_parent(&place))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
+        let place = self.root.join(to);
+        failed(from, fs::rename(self.root.join(from), &place))?;
+        failed(to, sync_parent(&place))
+    }
+
+    fn remove(&self, path: &str) -> Result<(), Error> {
+        let place = self.root.join(path);
+        let Some(kind) = found(path, fs::symlink_metadata(&place))? else { return Ok(()) };
+        let result = if kind.is_dir() { fs::remove_dir_all(&place) } else { fs::remove_file(&place) };
+        found(path, result).map(|_| ())
+    }
+
+    fn names(&self, path: &str) -> Result<Vec<String>, Error> {
+        let Some(entries) = found(path, fs::read_dir(self.root.join(path)))? else { return Ok(Vec::new()) };
+        let mut names = Vec::new();
+        for entry in entries {
+            names.extend(failed(path, entry)?.file_name().into_string());
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// Have the new name of a file survive a crash. Directories of the component cannot be synced.
+fn sync_parent(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(parent) if cfg!(unix) => fs::File::open(parent)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_made_replaced_renamed_listed_and_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Directory::at(dir.path());
+        assert_eq!(files.read("a/b").unwrap(), None);
+        assert!(files.names("a").unwrap().is_empty());
+        files.write("a/b", b"1").unwrap();
+        files.write("a/b", b"2").unwrap();
+        assert_eq!(files.read("a/b").unwrap().unwrap(), b"2");
+        files.rename("a/b", "a/c").unwrap();
+        assert_eq!(files.names("a").unwrap(), ["c"]);
+        files.remove("a").unwrap();
+        files.remove("a").unwrap();
+        assert!(files.names("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn files_are_the_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        Directory::at(dir.path()).write("x.pem", b"key").unwrap();
+        assert_eq!(fs::metadata(dir.path().join("x.pem")).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

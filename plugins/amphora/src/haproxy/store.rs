@@ -1,0 +1,157 @@
+//! Stored configurations: upload with haproxy's own check, download, the list of load balancers.
+//!
+//! A load balancer is known if its directory has a `haproxy.cfg`. Invariant: that file has passed the check; one that did not is
+//! kept beside it as `haproxy.cfg.new-failed` and harms nobody. What runs is not touched here.
+
+use plugbay_sdk::Answer;
+
+use super::{config, forbidden, rendering};
+use crate::context::Context;
+use crate::digest::{md5_hex, peer_name};
+use crate::files::{self, Files};
+use crate::machine::Fault;
+use crate::names::Id;
+use crate::refusal::{Refusal, ok, tagged};
+
+/// haproxy's name among the programs that the operator lists.
+pub const PROGRAM: &str = "haproxy";
+
+/// Most time of a check.
+const CHECK_MS: u32 = 25_000;
+
+/// The group for haproxy to change to, in a file of its own.
+const GROUP_FILE: &str = "haproxy-default-user-group.conf";
+
+/// A file in the directory of a load balancer.
+pub fn path(lb: &Id, file: &str) -> String {
+    format!("{lb}/{file}")
+}
+
+/// The stored configuration of a load balancer; none if it is not known.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn stored(files: &dyn Files, lb: &Id) -> Result<Option<String>, files::Error> {
+    files.text(&path(lb, "haproxy.cfg"))
+}
+
+/// The load balancers that are known, in order.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn balancers(files: &dyn Files) -> Result<Vec<Id>, files::Error> {
+    let mut known = Vec::new();
+    for id in files.names("")?.iter().filter_map(|name| Id::parse(name)) {
+        if files.names(id.text())?.iter().any(|file| file == "haproxy.cfg") {
+            known.push(id);
+        }
+    }
+    Ok(known)
+}
+
+/// The 404 of a load balancer that is not known, `id` as the request spelled it.
+pub fn unknown(id: &str) -> Refusal {
+    Refusal::detailed(404, "Loadbalancer Not Found", format!("No loadbalancer with UUID: {id}"))
+}
+
+/// The 400 of an id that a load balancer or listener cannot have.
+pub fn bad_id(id: &str) -> Refusal {
+    Refusal::detailed(400, "Invalid request", format!("Not an id: {id}"))
+}
+
+/// `PUT /1.0/loadbalancer/{amphora}/{lb}/haproxy`.
+///
+/// # Errors
+/// 400 with what is wrong with the configuration, 500 if it is not UTF-8 or cannot be kept.
+pub fn upload(context: Context<'_>, amphora: &str, id: &str, body: Vec<u8>) -> Result<Answer, Refusal> {
+    let lb = Id::parse(id).ok_or_else(|| bad_id(id))?;
+    let md5 = md5_hex(&body);
+    let text = String::from_utf8(body).map_err(|error| Refusal::routing(500, error.to_string()))?;
+    let text = config::without_group(&text);
+    let invalid = |details: String| Refusal::detailed(400, "Invalid request", details);
+    if let Some(details) = forbidden::refusal(&text, &context.settings.external_checks) {
+        return Err(invalid(details));
+    }
+    let peer = peer_name(amphora);
+    context.machine.directory()?;
+    context.files.write(&path(&lb, "haproxy.cfg.new"), text.as_bytes())?;
+    match prepare(context, &lb, &text, &peer) {
+        Ok(()) => {}
+        Err(Unfit::Invalid(details)) => {
+            context.files.rename(&path(&lb, "haproxy.cfg.new"), &path(&lb, "haproxy.cfg.new-failed"))?;
+            return Err(invalid(details));
+        }
+        Err(Unfit::Refused(refusal)) => return Err(refusal),
+    }
+    context.files.write(&path(&lb, "peer"), peer.as_bytes())?;
+    context.files.rename(&path(&lb, "haproxy.cfg.new"), &path(&lb, "haproxy.cfg"))?;
+    Ok(tagged(ok(202), &md5))
+}
+
+/// `GET /1.0/loadbalancer/{lb}/haproxy`.
+///
+/// # Errors
+/// 404 if it is not known.
+pub fn download(context: Context<'_>, id: &str) -> Result<Answer, Refusal> {
+    let text = match Id::parse(id) {
+        Some(lb) => stored(context.files, &lb)?,
+        None => None,
+    };
+    let text = text.ok_or_else(|| unknown(id))?;
+    let md5 = md5_hex(text.as_bytes());
+    Ok(tagged(Answer::bytes(200, "text/plain; charset=UTF-8", text), &md5))
+}
+
+/// Why a configuration cannot be run.
+pub enum Unfit {
+    /// haproxy's own words, or ours in its place.
+    Invalid(String),
+    /// It could not be found out.
+    Refused(Refusal),
+}
+
+impl From<files::Error> for Unfit {
+    fn from(error: files::Error) -> Unfit {
+        Unfit::Refused(error.into())
+    }
+}
+
+impl From<Fault> for Unfit {
+    fn from(fault: Fault) -> Unfit {
+        Unfit::Refused(fault.into())
+    }
+}
+
+/// Write the copy that haproxy is given and have haproxy check it: `haproxy.run.cfg.new`.
+///
+/// # Errors
+/// If haproxy does not take it, or could not be asked.
+pub fn prepare(context: Context<'_>, lb: &Id, text: &str, peer: &str) -> Result<(), Unfit> {
+    let directory = context.machine.directory()?;
+    let rendered = rendering::render(text, lb, context.settings, &directory).map_err(Unfit::Invalid)?;
+    for name in &rendered.crt_lists {
+        // A list that is missing is found by the check.
+        if let Some(list) = context.files.text(&format!("certs/{lb}/{name}"))? {
+            let copy = rendering::render_crt_list(&list, context.settings, &directory);
+            context.files.write(&rendering::crt_list_copy(lb, name), copy.as_bytes())?;
+        }
+    }
+    if let Some(group) = &context.settings.haproxy_group {
+        context.files.write(GROUP_FILE, format!("global\n    group {group}\n").as_bytes())?;
+    }
+    let candidate = path(lb, "haproxy.run.cfg.new");
+    context.files.write(&candidate, rendered.text.as_bytes())?;
+    let mut args = vec!["-c".to_owned(), "-L".to_owned(), peer.to_owned()];
+    args.extend(config_args(context, &format!("{directory}/{candidate}"), &directory));
+    let output = context.machine.run(PROGRAM, &args, CHECK_MS)?;
+    if output.status == Some(0) { Ok(()) } else { Err(Unfit::Invalid(output.text)) }
+}
+
+/// `-f` of a configuration, and of the group if haproxy is to change to one.
+pub fn config_args(context: Context<'_>, config: &str, directory: &str) -> Vec<String> {
+    let mut args = vec!["-f".to_owned(), config.to_owned()];
+    if context.settings.haproxy_group.is_some() {
+        args.extend(["-f".to_owned(), format!("{directory}/{GROUP_FILE}")]);
+    }
+    args
+}

@@ -1,0 +1,162 @@
+//! The decision to send, and one heartbeat from sockets to datagram.
+
+use std::net::SocketAddr;
+
+use super::message::{Memory, Message, build};
+use super::seal::seal;
+use crate::agent_conf;
+use crate::context::Context;
+use crate::haproxy::lifecycle::{process, runs, socket};
+use crate::haproxy::stat::{Row, rows};
+use crate::haproxy::store::balancers;
+use crate::keepalived::vrrp;
+use crate::settings::Agent;
+
+/// What was told last, kept over restarts so that nothing counts twice.
+pub const FILE: &str = "stats_counters.json";
+
+const ANSWER_MS: u32 = 5_000;
+
+/// Why nothing is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silence {
+    /// keepalived ought to run and does not: the controller is to take over.
+    KeepalivedDead,
+    /// No key, or nowhere to send.
+    NotConfigured,
+    /// The interval is not over.
+    TooSoon,
+}
+
+/// What the decision rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signs {
+    /// A VRRP configuration was uploaded.
+    pub vrrp_configured: bool,
+    /// Its process runs.
+    pub vrrp_runs: bool,
+    /// There is a key and a controller.
+    pub configured: bool,
+    /// Seconds since the last message; none if there was none.
+    pub since: Option<u64>,
+    /// Seconds between two.
+    pub interval: u64,
+}
+
+/// Whether to send now.
+///
+/// # Errors
+/// Why not.
+pub fn decide(signs: Signs) -> Result<(), Silence> {
+    if !signs.configured {
+        return Err(Silence::NotConfigured);
+    }
+    if signs.since.is_some_and(|since| since < signs.interval) {
+        return Err(Silence::TooSoon);
+    }
+    if signs.vrrp_configured && !signs.vrrp_runs {
+        return Err(Silence::KeepalivedDead);
+    }
+    Ok(())
+}
+
+/// The controller that gets message number `seq`: each in turn.
+pub fn destination(controllers: &[SocketAddr], seq: u64) -> Option<SocketAddr> {
+    let count = u64::try_from(controllers.len()).ok().filter(|&count| count > 0)?;
+    controllers.get(usize::try_from(seq % count).ok()?).copied()
+}
+
+/// One heartbeat, if it is time. The message that was sent.
+///
+/// The message is counted and its traffic told even if sending fails, as send errors are nobody's concern.
+///
+/// # Errors
+/// In words for the log.
+pub fn beat(context: Context<'_>, since: Option<u64>) -> Result<Result<Message, Silence>, String> {
+    let agent = agent_conf::in_force(context).map_err(|error| error.to_string())?;
+    let controllers = agent_conf::controllers(&agent)?;
+    if let Err(silence) = decide(signs(context, &agent, &controllers, since)?) {
+        return Ok(Err(silence));
+    }
+    let memory = remembered(context)?;
+    let Some(to) = destination(&controllers, memory.seq) else { return Ok(Err(Silence::NotConfigured)) };
+    let (message, memory) = build(&agent.amphora_id, &all_rows(context)?, memory);
+    let datagram = seal(&message, &agent.heartbeat_key)?;
+    let kept = serde_json::to_vec(&memory).map_err(|error| error.to_string())?;
+    context.files.write(FILE, &kept).map_err(|error| error.to_string())?;
+    context.machine.send(to, &datagram).map_err(|fault| fault.to_string())?;
+    Ok(Ok(message))
+}
+
+/// Count messages from 0 again, as after a start of the agent.
+///
+/// # Errors
+/// In words for the log.
+pub fn restarted(context: Context<'_>) -> Result<(), String> {
+    let memory = Memory { seq: 0, ..remembered(context)? };
+    let kept = serde_json::to_vec(&memory).map_err(|error| error.to_string())?;
+    context.files.write(FILE, &kept).map_err(|error| error.to_string())
+}
+
+fn signs(context: Context<'_>, agent: &Agent, controllers: &[SocketAddr], since: Option<u64>) -> Result<Signs, String> {
+    let vrrp_configured = vrrp::is_configured(context).map_err(|error| error.to_string())?;
+    Ok(Signs {
+        vrrp_configured,
+        vrrp_runs: vrrp_configured && runs(context, vrrp::PROCESS).map_err(|fault| fault.to_string())?,
+        configured: !agent.heartbeat_key.is_empty() && !controllers.is_empty(),
+        since,
+        interval: agent.heartbeat_interval,
+    })
+}
+
+/// What was told last; a file that does not read is as none.
+fn remembered(context: Context<'_>) -> Result<Memory, String> {
+    let bytes = context.files.read(FILE).map_err(|error| error.to_string())?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+}
+
+/// The rows of every load balancer that runs and answers; the others are left out.
+fn all_rows(context: Context<'_>) -> Result<Vec<Row>, String> {
+    let mut all = Vec::new();
+    for lb in balancers(context.files).map_err(|error| error.to_string())? {
+        if !runs(context, &process(&lb)).map_err(|fault| fault.to_string())? {
+            continue;
+        }
+        for line in ["show stat -1 1 -1", "show stat -1 6 -1"] {
+            all.extend(
+                context.machine.dialogue(&socket(&lb), line, ANSWER_MS).map(|text| rows(&text)).unwrap_or_default(),
+            );
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WELL: Signs =
+        Signs { vrrp_configured: true, vrrp_runs: true, configured: true, since: Some(10), interval: 10 };
+
+    #[test]
+    fn a_dead_keepalived_silences_the_amphora() {
+        assert_eq!(decide(WELL), Ok(()));
+        assert_eq!(decide(Signs { vrrp_runs: false, ..WELL }), Err(Silence::KeepalivedDead));
+        assert_eq!(decide(Signs { vrrp_runs: false, vrrp_configured: false, ..WELL }), Ok(()));
+    }
+
+    #[test]
+    fn one_message_an_interval_and_the_first_at_once() {
+        assert_eq!(decide(Signs { since: Some(9), ..WELL }), Err(Silence::TooSoon));
+        assert_eq!(decide(Signs { since: None, ..WELL }), Ok(()));
+        assert_eq!(decide(Signs { configured: false, ..WELL }), Err(Silence::NotConfigured));
+    }
+
+    #[test]
+    fn controllers_get_messages_in_turn() {
+        let controllers = ["192.0.2.1:5555".parse().unwrap(), "[2001:db8::1]:5555".parse().unwrap()];
+        let turns: Vec<_> = (0..3).map(|seq| destination(&controllers, seq).unwrap()).collect();
+        assert_eq!(turns, [controllers[0], controllers[1], controllers[0]]);
+        assert_eq!(destination(&[], 0), None);
+    }
+}

@@ -1,0 +1,95 @@
+//! The keepalived of an active-standby pair: `PUT /1.0/vrrp/upload` and `PUT /1.0/vrrp/{action}`.
+
+use plugbay_sdk::Answer;
+
+use super::scripts;
+use crate::context::Context;
+use crate::digest::md5_hex;
+use crate::haproxy::lifecycle::{Action, Deed, decide, runs};
+use crate::machine::Fault;
+use crate::refusal::{Refusal, ok, ok_with, tagged};
+
+/// keepalived's name among the programs that the operator lists.
+pub const PROGRAM: &str = "keepalived";
+
+/// The name under which it is started.
+pub const PROCESS: &str = "keepalived-vrrp";
+
+/// Its configuration.
+pub const FILE: &str = "vrrp/octavia-keepalived.conf";
+
+const GRACE_MS: u32 = 5_000;
+
+/// `SIGHUP`: keepalived reads its configuration again.
+const RELOAD_SIGNAL: i32 = 1;
+
+/// Keep a configuration. Its syntax is not checked; commands in it are.
+///
+/// # Errors
+/// 400 for a command that may not be run, 500 if it cannot be kept.
+pub fn upload(context: Context<'_>, body: &[u8]) -> Result<Answer, Refusal> {
+    if let Some(why) = scripts::refusal(&String::from_utf8_lossy(body), context.settings) {
+        return Err(Refusal::detailed(400, "Invalid request", why));
+    }
+    context.files.write(FILE, body)?;
+    Ok(tagged(ok(200), &md5_hex(body)))
+}
+
+/// Start, reload or stop it.
+///
+/// # Errors
+/// 400 for another action, 500 if it fails.
+pub fn act(context: Context<'_>, action: &str) -> Result<Answer, Refusal> {
+    let action = Action::parse(action)?;
+    let running = runs(context, PROCESS)?;
+    // Other than with haproxy, a start of what runs is a reload.
+    let action = if action == Action::Start && running { Action::Reload } else { action };
+    let (deed, done) = match decide(action, running) {
+        Deed::Launch => (launch(context), "started"),
+        Deed::Replace => (context.machine.signal(PROCESS, RELOAD_SIGNAL), "reloaded"),
+        Deed::End => (context.machine.stop(PROCESS, GRACE_MS), "stoped"),
+        Deed::Nothing => (Ok(()), "stoped"),
+    };
+    deed.map_err(crate::refusal::failed(&format!("Failed to {} octavia-keepalived service", action.name())))?;
+    Ok(ok_with(202, format!("keepalived {done}")))
+}
+
+fn launch(context: Context<'_>) -> Result<(), Fault> {
+    let stored = context.files.read(FILE).map_err(|error| Fault::Failed(error.to_string()))?;
+    if stored.is_none() {
+        return Err(Fault::Failed("there is no configuration".to_owned()));
+    }
+    let directory = context.machine.directory()?;
+    let args = args(&format!("{directory}/{FILE}"), &[("-p", format!("{directory}/vrrp/octavia-keepalived.pid"))]);
+    start(context, PROCESS, &args)
+}
+
+/// keepalived stays in the foreground, where the host keeps it.
+pub fn args(config: &str, files: &[(&str, String)]) -> Vec<String> {
+    let mut args: Vec<String> = ["--dont-fork", "--log-console", "-f", config].map(str::to_owned).into();
+    args.extend(files.iter().flat_map(|(flag, path)| [(*flag).to_owned(), path.clone()]));
+    args
+}
+
+/// Start keepalived under a name; a process that ends at once is a failure with its last words.
+///
+/// # Errors
+/// If it cannot be started, or ends.
+pub fn start(context: Context<'_>, name: &str, args: &[String]) -> Result<(), Fault> {
+    context.machine.start(name, PROGRAM, args)?;
+    for _ in 0..10 {
+        if !runs(context, name)? {
+            return Err(Fault::Failed(context.machine.output(name).unwrap_or_default()));
+        }
+        context.machine.pause(100);
+    }
+    Ok(())
+}
+
+/// Whether there ought to be one: a configuration was uploaded.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn is_configured(context: Context<'_>) -> Result<bool, crate::files::Error> {
+    Ok(context.files.read(FILE)?.is_some())
+}

@@ -1,0 +1,45 @@
+//! Amphora: the Octavia HAProxy Amphora API 1.0, as a Plugbay plugin.
+//!
+//! What an Octavia controller's haproxy driver talks to: it uploads configurations and certificates, has load balancers started and
+//! reloaded, plugs networks, and gets heartbeats back. Rules are in plain modules over two seams: [`files`], the private directory that
+//! programs read, and [`machine`], the programs themselves. [`api`] binds requests to them. The README says what is served
+//! and what is not yet.
+//!
+//! Nothing is kept in memory between requests.
+
+pub mod agent_conf;
+pub mod api;
+pub mod certificates;
+pub mod context;
+pub mod digest;
+pub mod facts;
+pub mod files;
+pub mod haproxy;
+pub mod heartbeat;
+pub mod keepalived;
+pub mod listeners;
+pub mod machine;
+pub mod names;
+pub mod own_certificate;
+pub mod plug;
+pub mod refusal;
+pub mod settings;
+
+use std::rc::Rc;
+
+use plugbay_sdk::{Plugin, export_plugin};
+
+use files::{Directory, Files};
+use machine::{Absent, Machine};
+
+/// What the plugin serves on a host without programs.
+pub fn plugin() -> Plugin {
+    on(Rc::new(Directory::at("/")), Rc::new(Absent))
+}
+
+/// What the plugin serves over this directory and machine.
+pub fn on(files: Rc<dyn Files>, machine: Rc<dyn Machine>) -> Plugin {
+    Plugin::new(env!("CARGO_PKG_VERSION")).surface(api::surface(files, machine))
+}
+
+export_plugin!(plugin, resume);
