@@ -23,6 +23,9 @@ const FORBIDDEN: [(&str, &str); 14] = [
     ("chroot", "moves haproxy out of its directory"),
 ];
 
+/// Where health checks may look for programs.
+const SYSTEM_PATHS: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
 /// What is wrong with the first line that is, in the form of haproxy's own messages; none if nothing is.
 ///
 /// `external_checks` are the commands that PING monitors may name; with any of them the directives around them are taken too.
@@ -64,8 +67,8 @@ fn is_allowed_check(name: &str, arguments: &[&str], option: bool, external_check
     match (name, arguments) {
         ("insecure-fork-wanted" | "external-check", []) => true,
         ("external-check", ["command", command]) => !option && external_checks.iter().any(|known| known == command),
-        // Where commands are looked for by those that have no path; the listed ones have one.
-        ("external-check", ["path", _]) => !option,
+        // Where the listed command finds others.
+        ("external-check", ["path", path]) => !option && path.split(':').all(|place| SYSTEM_PATHS.contains(&place)),
         _ => false,
     }
 }
@@ -113,6 +116,8 @@ mod tests {
         };
         let listed = [PING.to_owned()];
         assert_eq!(refusal(&with(&format!("external-check command {PING}")), &listed), None);
+        assert_eq!(refusal(&with("external-check path \"/usr/bin:/bin\""), &listed), None);
+        assert!(refusal(&with("external-check path /tmp"), &listed).is_some());
         assert!(refusal(&with("external-check command /bin/sh"), &listed).is_some());
         assert!(refusal(&with(&format!("external-check command {PING}")), &[]).is_some());
     }

@@ -44,8 +44,11 @@ pub fn refusal(config: &str, settings: &Settings) -> Option<String> {
 }
 
 fn line_refusal(line: &str, allowed: &[String]) -> Option<String> {
-    let line = line.split(['#', '!']).next().unwrap_or_default();
     let first = line.split_whitespace().next()?;
+    // A comment further on is read like the rest: where one begins is keepalived's to say.
+    if first.starts_with(['#', '!']) {
+        return None;
+    }
     if first.contains(['"', '\'', '\\', '$', '@', '~']) {
         return Some("a keyword has to be written out".to_owned());
     }
@@ -95,6 +98,7 @@ mod tests {
             "script",
             "script /var/lib/octavia/vrrp/check_script.sh; reboot",
             "script /var/lib/octavia/vrrp/check_script.sh/../x",
+            "vrrp_script a!b { script /bin/sh }",
         ] {
             let text = refusal(&format!("vrrp_instance a {{\n  {line}\n}}\n"), &Settings::default());
             assert!(text.is_some_and(|text| text.starts_with("line 2: ")), "{line}");
