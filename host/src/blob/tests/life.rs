@@ -137,7 +137,7 @@ async fn a_store_that_cannot_be_opened_says_why() {
 #[tokio::test]
 async fn owners_have_names_that_are_safe_in_paths() {
     let fixture = Fixture::new().await;
-    for name in ["a", "amphora", "my-plugin_2.1", &"a".repeat(64)] {
+    for name in ["a", "orchard", "my-plugin_2.1", &"a".repeat(64)] {
         assert!(fixture.blobs.space(name, 0).is_ok(), "{name}");
     }
     for name in ["", ".", "..", ".a", "a/b", "a b", "ä", "a#1", "a%2f", &"a".repeat(65)] {

@@ -21,7 +21,7 @@ pub struct Config {
 }
 
 /// Words that begin a section.
-const SECTIONS: [&str; 18] = [
+pub const SECTIONS: [&str; 18] = [
     "global",
     "defaults",
     "frontend",

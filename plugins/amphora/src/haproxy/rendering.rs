@@ -4,6 +4,7 @@
 //! is left out where haproxy may not change it, and `maxconn` is bounded. Lines keep their numbers, so that haproxy's messages point
 //! at the right ones.
 
+use super::config::SECTIONS;
 use super::words::{Word, words};
 use crate::names::Id;
 use crate::settings::Settings;
@@ -28,9 +29,11 @@ pub fn render(config: &str, lb: &Id, settings: &Settings, directory: &str) -> Re
     let mut rendered = Rendered { text: String::with_capacity(config.len()), crt_lists: Vec::new() };
     let mut global = false;
     for line in config.split_inclusive('\n') {
-        let words = words(line);
+        // A word that is left open is haproxy's to refuse.
+        let mut words = words(line.trim_end_matches(['\r', '\n']));
+        words.retain(|word| !word.open);
         let first = words.first().map(|word| word.text.as_str()).unwrap_or_default();
-        if !line.starts_with([' ', '\t']) && !first.is_empty() {
+        if SECTIONS.contains(&first) {
             global = first == "global";
         }
         if global && settings.haproxy_group.is_none() && matches!(first, "user" | "group" | "uid" | "gid") {
@@ -164,6 +167,12 @@ backend b
         let settings = Settings { haproxy_group: Some("nogroup".into()), ..Settings::default() };
         let rendered = render(CONFIG, &lb(), &settings, "/var/lib/octavia").unwrap();
         assert_eq!(rendered, Rendered { text: CONFIG.into(), crt_lists: vec![] });
+    }
+
+    #[test]
+    fn a_word_that_is_left_open_is_left_to_haproxy() {
+        let text = "log '/var/lib/octavia/x\n  defaults\n  user x\nlog /var/lib/octavia/\\\n";
+        assert_eq!(render(text, &lb(), &Settings::default(), "/private").unwrap().text, text);
     }
 
     #[test]
