@@ -57,7 +57,7 @@ pub enum Confine {
     None,
 }
 
-/// Limits of each process of a program, as `setrlimit` has them.
+/// Limits of each process of a program, as `setrlimit` has them; less if the host may not have that much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProgramLimits {

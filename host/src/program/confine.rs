@@ -29,7 +29,7 @@ const NEWEST: ABI = ABI::V6;
 /// Programs, libraries and their data. Missing ones are passed over.
 const SYSTEM: &[&str] = &["/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin"];
 
-/// What C libraries look up, readable to everybody on every system. Missing ones are passed over.
+/// What C libraries look up, readable to everybody on every system; how many processors there are. Missing ones are passed over.
 const FACTS: &[&str] = &[
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
@@ -47,6 +47,7 @@ const FACTS: &[&str] = &[
     "/etc/services",
     "/etc/ssl/certs",
     "/etc/ssl/openssl.cnf",
+    "/sys/devices/system/cpu",
 ];
 
 /// Missing ones are passed over.

@@ -23,7 +23,9 @@
 //! boot say which process it is; the executable is in the record for people only, because a program may
 //! well exec another file, a newer version of itself for instance, and must stay under
 //! control then. [`Programs::adopt`] finds after a restart of the host what still runs. An end is told by
-//! [`Programs::watch`], again after a restart, until it is acknowledged or the name is started anew.
+//! [`Programs::watch`], again after a restart, until it is acknowledged or the name is started anew. A service
+//! manager that ends a host must leave the rest of its control group alone (with systemd: `KillMode=process`), or
+//! nothing outlives the host.
 //!
 //! `unsafe` is in `spawn.rs`, between `fork` and `exec`, and in one line of `exit.rs`.
 //!

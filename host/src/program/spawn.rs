@@ -212,8 +212,13 @@ impl Hatch {
     }
 }
 
+/// Soft and hard. A host without the right to raise its own hard limit gives what that allows.
 fn limit(resource: Resource, to: u64) -> Result<(), Errno> {
-    rustix::process::setrlimit(resource, Rlimit { current: Some(to), maximum: Some(to) })
+    let set = |to| rustix::process::setrlimit(resource, Rlimit { current: to, maximum: to });
+    match set(Some(to)) {
+        Err(Errno::PERM) => set(rustix::process::getrlimit(resource).maximum),
+        other => other,
+    }
 }
 
 #[expect(unsafe_code, reason = "the crate's own function does more than a child may between fork and exec")]

@@ -14,6 +14,9 @@ use tokio::time::Instant;
 
 use super::*;
 
+/// Where a host that is a process of its own finds its place.
+const PLACE: &str = "PLUGBAY_TEST_PLACE";
+
 struct Place {
     root: TempDir,
     entries: BTreeMap<String, Program>,

@@ -213,3 +213,38 @@ async fn a_program_that_cannot_be_executed_leaves_nothing() {
     assert_eq!(programs.status("a"), None);
     assert_eq!(programs.adopt().await.unwrap(), Adopted::default());
 }
+
+/// Not a test by itself: the host that the next one kills.
+#[tokio::test]
+#[ignore = "run by another test, as a process of its own"]
+async fn a_host_that_will_be_killed() {
+    let Some(root) = std::env::var_os(PLACE).map(PathBuf::from) else { return };
+    let entries = Place::new().entries;
+    let programs = Programs::open("test", &root.join("private"), &root.join("state"), &entries).unwrap();
+    programs.start("a", "sleep", &args(&["1000"])).await.unwrap();
+    let line = args(&["-c", "echo $$ >running; exec sleep 1000"]);
+    let _ = programs.run("sh", &line, Vec::new(), Instant::now() + Duration::from_secs(1000)).await;
+}
+
+#[tokio::test]
+async fn a_killed_host_leaves_what_it_started_and_nothing_that_it_ran() {
+    let place = Place::new();
+    let mut host = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "a_host_that_will_be_killed"])
+        .env(PLACE, place.root.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let running = || std::fs::read_to_string(place.directory().join("running")).unwrap_or_default().trim().parse().ok();
+    wait_until(|| running().is_some()).await;
+    host.kill().unwrap();
+    host.wait().unwrap();
+    let ran: i32 = running().unwrap();
+    wait_until(|| identity::stat(ran).is_none_or(|stat| stat.zombie)).await;
+    let programs = place.open();
+    assert_eq!(programs.adopt().await.unwrap().running, ["a"]);
+    let mut watch = programs.watch();
+    programs.stop("a", Duration::from_secs(20)).await.unwrap();
+    // Not a child of this host: how it ended is not known.
+    assert_eq!(watch.next().await.unwrap().exit, Exit::default());
+}

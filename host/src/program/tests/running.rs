@@ -251,6 +251,30 @@ async fn another_user_and_its_failure() {
 }
 
 #[tokio::test]
+async fn it_is_in_the_network_namespace_of_its_entry() {
+    let mut other = std::process::Command::new("/usr/bin/unshare").args(["-n", "/bin/sleep", "1000"]).spawn().unwrap();
+    let namespace = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/net"));
+    let own = namespace(std::process::id()).unwrap();
+    let unshared = || namespace(other.id()).is_ok_and(|other| other != own);
+    if rustix::process::geteuid().is_root() {
+        wait_until(unshared).await;
+        let place = Place::new().with("cat", |cat| {
+            cat.network_namespace = Some(format!("/proc/{}/ns/net", other.id()));
+            cat.read = vec!["/proc".into()];
+        });
+        let output = place.open().run("cat", &args(&["/proc/self/net/dev"]), Vec::new(), soon()).await.unwrap();
+        let printed = text(&output.stdout);
+        // Two lines of headings, and a loopback interface that nothing has used.
+        assert!(
+            printed.lines().any(|line| line.trim().starts_with("lo:") && !line.contains(|c| ('1'..='9').contains(&c))),
+            "{printed}"
+        );
+    }
+    let _ = other.kill();
+    other.wait().unwrap();
+}
+
+#[tokio::test]
 async fn a_failure_before_exec_says_which_step() {
     let place = Place::new().with("sh", |sh| sh.network_namespace = Some("/dev/null".into()));
     let error = place.open().run("sh", &[], Vec::new(), soon()).await.unwrap_err().to_string();
