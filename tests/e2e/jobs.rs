@@ -34,3 +34,14 @@ async fn a_job_survives_a_restart() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_periodic_job_that_asks_for_it_is_run_again_before_its_next_time() {
+    let bed = Bed::serving("trouble", &marked(1, 777), "").await;
+    // Two hundred periods of a second would take longer than the test waits.
+    wait_until("it has run two hundred times", async || {
+        let count = bed.get("/trouble/kv/again").await;
+        (count.status == 200 && count.text().parse::<u32>().is_ok_and(|count| count >= 200)).then_some(())
+    })
+    .await;
+}

@@ -214,11 +214,8 @@ async fn a_program_that_cannot_be_executed_leaves_nothing() {
     assert_eq!(programs.adopt().await.unwrap(), Adopted::default());
 }
 
-/// Not a test by itself: the host that the next one kills.
-#[tokio::test]
-#[ignore = "run by another test, as a process of its own"]
-async fn a_host_that_will_be_killed() {
-    let Some(root) = std::env::var_os(PLACE).map(PathBuf::from) else { return };
+/// What the next test runs as a process of its own, and kills.
+async fn be_the_host(root: &Path) {
     let entries = Place::new().entries;
     let programs = Programs::open("test", &root.join("private"), &root.join("state"), &entries).unwrap();
     programs.start("a", "sleep", &args(&["1000"])).await.unwrap();
@@ -228,9 +225,12 @@ async fn a_host_that_will_be_killed() {
 
 #[tokio::test]
 async fn a_killed_host_leaves_what_it_started_and_nothing_that_it_ran() {
+    if let Some(root) = std::env::var_os(PLACE) {
+        return be_the_host(Path::new(&root)).await;
+    }
     let place = Place::new();
     let mut host = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "a_host_that_will_be_killed"])
+        .args(["--exact", "program::tests::life::a_killed_host_leaves_what_it_started_and_nothing_that_it_ran"])
         .env(PLACE, place.root.path())
         .stdout(std::process::Stdio::null())
         .spawn()

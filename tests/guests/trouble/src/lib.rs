@@ -65,7 +65,7 @@ fn plugin() -> Plugin {
     let operator = Surface::new("operator").route(Route::get("/label", "operator-label"), |_: &Request, _: Params| {
         Answer::text(200, format!("operator {}", number_at(17)))
     });
-    Plugin::new(format!("{label}"))
+    let plugin = Plugin::new(format!("{label}"))
         .schema(number_at(7))
         .access_rule("member", &["member"])
         .surface(main)
@@ -77,7 +77,23 @@ fn plugin() -> Plugin {
                 tx.put("upgraded-from", from.to_string().into_bytes());
                 Ok::<_, kv::Error>(())
             }))
-        })
+        });
+    // Only where a test asks for it by this label: it goes on by itself, second by second.
+    if label == 777 { plugin.every("again", 1, JobScope::Host, again) } else { plugin }
+}
+
+/// A periodic job that asks to be run again at once until it has run often.
+fn again(_: &Job) -> Outcome {
+    let counted = kv::transact(|tx| {
+        let count = 1 + tx.get_json::<u32>("again")?.map_or(0, |stored| stored.value);
+        tx.put_json("again", &count)?;
+        Ok::<_, Problem>(count)
+    });
+    match counted {
+        Ok(count) if count.value % 200 != 0 => Outcome::RetryIn(1),
+        Ok(_) => Outcome::Done,
+        Err(problem) => Outcome::Failed(problem.to_string()),
+    }
 }
 
 fn echo(request: &Request, params: Params) -> Answer {
