@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-use super::body::{AnswerBody, Located, counted};
+use super::body::{AnswerBody, Located};
 use super::exchange::{Exchange, Step};
 use super::{refusal, request};
 use crate::plugin::bindings::types::{Delivery, Head, Segment};
@@ -69,11 +69,7 @@ impl Exchange {
         *answer.headers_mut() = checked.headers;
         self.dress(&mut answer);
         if self.asked.method() != "HEAD" {
-            let chunks = self.stream(step, first);
-            let chunks = match checked.content_length {
-                Some(stated) => counted(chunks, stated),
-                None => chunks,
-            };
+            let chunks = self.stream(step, first, checked.content_length);
             *answer.body_mut() = AnswerBody::stream(chunks, checked.content_length);
         }
         Ok(answer)

@@ -16,7 +16,7 @@ use http_body_util::BodyDataStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::body::{AnswerBody, Chunks, Located};
+use super::body::{AnswerBody, Chunks, Located, counted};
 use super::event::{Event, NotReceived};
 use super::request::{Asked, View};
 use super::{refusal, request};
@@ -232,8 +232,8 @@ impl Exchange {
         })
     }
 
-    /// The rest of an answer that was begun, as a stream.
-    pub(super) fn stream(self, step: Step, first: Located) -> Chunks {
+    /// The rest of an answer that was begun, as a stream that breaks off where it is not `stated` bytes.
+    pub(super) fn stream(self, step: Step, first: Located, stated: Option<u64>) -> Chunks {
         let broke_off = self.broke_off();
         let part = first.chunks(&self.version.plugin).map_err(io::Error::other);
         let parts = stream::try_unfold((self, step, Some(part)), |(exchange, step, first)| async move {
@@ -246,7 +246,12 @@ impl Exchange {
             let part = located.chunks(&exchange.version.plugin).map_err(io::Error::other)?;
             Ok::<_, io::Error>(Some((part, (exchange, next, None))))
         });
-        Box::pin(parts.try_flatten().inspect_err(broke_off))
+        let chunks: Chunks = Box::pin(parts.try_flatten());
+        let chunks = match stated {
+            Some(stated) => counted(chunks, stated),
+            None => chunks,
+        };
+        Box::pin(chunks.inspect_err(broke_off))
     }
 
     /// Do a step of an answer that was begun. None at its end.
