@@ -12,6 +12,7 @@ mod many;
 mod neighbours;
 mod operating;
 mod plankton;
+mod programs;
 mod serving;
 mod steps;
 mod swapping;

@@ -136,17 +136,19 @@ fn inspect_says_which_lines_a_plugin_needs() {
         sha256: "00".into(),
         contract: "plugbay:plugin@0.1.0".into(),
         signature: "none".into(),
-        asks: Asks { capabilities: names(&["types", "kv", "udp", "magic"]), ..Asks::default() },
+        asks: Asks { capabilities: names(&["types", "kv", "udp", "secrets", "magic"]), ..Asks::default() },
         refusals: vec!["imports udp".into()],
-        deny: names(&["udp"]),
-        refusals_with_deny: Vec::new(),
+        grants: names(&["udp"]),
+        deny: names(&["secrets"]),
+        refusals_with_lines: Vec::new(),
     };
     let said = text(&report);
     for part in [
         "kv           there by default",
-        "udp          not served",
+        "udp          only if its table grants it",
+        "secrets      not served",
         "magic        not known",
-        "[plugin.notes]\n  deny = [\"udp\"]",
+        "[plugin.notes]\n  grants = [\"udp\"]\n  deny = [\"secrets\"]\n",
     ] {
         assert!(said.contains(part), "{part}\n{said}");
     }

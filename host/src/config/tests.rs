@@ -410,6 +410,13 @@ mod plugins {
         refuses("[plugin.p]\ngrants = [\"udp\"]\ndeny = [\"udp\"]", "3 plugin.p.deny[0]: `udp` is granted too");
         refuses("[plugin.p]\ndeny = [\"telepathy\"]", "2 plugin.p.deny[0]: no interface `telepathy`; known are");
         refuses("[plugin.p]\nprograms.x = { path = \"haproxy\" }", "2 plugin.p.programs.x.path: ");
+        refuses(
+            "[plugin.p]\nprograms.x = { path = \"/bin/sh\" }",
+            "2 plugin.p.programs: has a meaning with \"process\"",
+        );
+        refuses("[plugin.p]\nudp = [\"192.0.2.1:1\"]", "2 plugin.p.udp: has a meaning with \"udp\"");
+        refuses("[plugin.p]\ngrants = [\"udp\"]\nudp = [\"localhost:1\"]", "3 plugin.p.udp");
+        read("[plugin.p]\ngrants = [\"udp\"]\nudp = [\"127.0.0.1:5555\"]");
         read("[plugin.p]\ngrants = [\"udp\"]\ndeny = [\"process\"]");
     }
 
