@@ -45,6 +45,19 @@ fn roles_and_headers_may_be_given_several_times() {
 }
 
 #[test]
+fn a_server_has_several_names_and_certificates_an_end() {
+    let words = "plugbay pki --server-name a d --server-name b --days 7";
+    let Some(Command::Pki(asked)) = parse(words).command else {
+        panic!("not pki");
+    };
+    assert_eq!((asked.server_names, asked.days), (vec!["a".to_owned(), "b".to_owned()], 7));
+    assert_eq!(asked.directory, std::path::Path::new("d"));
+    for wrong in ["plugbay pki", "plugbay pki d --days 0", "plugbay pki d --days 3651"] {
+        assert!(Arguments::try_parse_from(wrong.split_whitespace()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_plugin_is_named_by_its_file_unless_told_otherwise() {
     let subject = |file: &str, name: Option<&str>| Subject { file: file.into(), name: name.map(str::to_owned) };
     assert_eq!(subject("dir/notes.wasm", None).name().unwrap(), "notes");

@@ -133,7 +133,7 @@ mod shape {
     fn wrong_values_name_key_and_line() {
         refuses("\n[store]\nengine = \"sledd\"", "3 store.engine: unknown value `sledd`; did you mean `sled`?");
         refuses("[log]\nfilter = 3", "2 log.filter: invalid type: integer `3`, expected a string");
-        refuses("[[listener]]\n[[listener]]\ntls = { cert = \"a\" }", "3 listener[1].tls: missing field `key`");
+        refuses("[[listener]]\n[[listener]]\ntls = { key = \"a\" }", "3 listener[1].tls: missing field `cert`");
         refuses("[[listener]]\nlimits.max_headers = -1", "2 listener[0].limits.max_headers: invalid value");
     }
 
@@ -300,7 +300,7 @@ mod paths {
         assert_eq!(config.admin.socket, here("a.sock"));
         assert_eq!(config.listeners[0].bind, Bind::Unix(here("s.sock")));
         let tls = config.listeners[0].tls.as_ref().unwrap();
-        assert_eq!((tls.cert.clone(), tls.key.clone()), (here("c"), PathBuf::from("/k")));
+        assert_eq!((tls.cert.clone(), tls.key.clone()), (here("c"), Some(PathBuf::from("/k"))));
     }
 
     #[test]
