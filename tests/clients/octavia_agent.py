@@ -2,11 +2,14 @@
 
 usage: octavia_agent.py DIRECTORY AMPHORA PORT SERVER_PEM CLIENT_CA [BASE_PATH]
 
-Needs root (namespaces of mounts and processes). Prints `serving` when it accepts; whoever ends it ends its programs,
-too. The agent is started by the `main` of its own command `amphora-agent`: gunicorn with one worker, TLS with client
+Needs root (namespaces of mounts and processes). Prints `serving` when it accepts. SIGKILL ends it with all its programs;
+`unshare`, which it is started by, heeds no other signal.
+
+The agent is started by the `main` of its own command `amphora-agent`: gunicorn with one worker, TLS with client
 certificates, and the sender of heartbeats. Changed is only where it lies: paths below DIRECTORY instead of those of an
 amphora's image, log files instead of syslog, `systemctl` from `octavia_systemctl.py`, the namespace `amphora-haproxy`
-is that of the caller, and there is little free memory, of which the controller gives two fifths to TLS sessions.
+is that of the caller (whose firewall stays as it is: rules are written, not loaded), and there is little free memory,
+of which the controller gives two fifths to TLS sessions.
 """
 
 import os
@@ -86,6 +89,7 @@ def serve(directory):
     constants.SYSTEMD_DIR = os.path.join(directory, "units")
     constants.HAPROXY_USER_GROUP_CFG = os.path.join(directory, "group.cfg")
     constants.PLUGGED_INTERFACES = os.path.join(directory, "plugged_interfaces")
+    constants.NFT_RULES_FILE, constants.NFT_CMD = os.path.join(directory, "nftables-vip.rules"), "/bin/true"
 
     class Agent(agent.AmphoraAgent):
         def __init__(self, app, options):

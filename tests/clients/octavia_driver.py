@@ -148,12 +148,15 @@ class Controller:
         subnet = self.objects.subnet(self.given.cidr, self.given.gateway)
         port = self.objects.port(self.given.mac, subnet)
         step("vip", self.driver.post_vip_plug, self.amphora, self.balancer, {}, port, subnet, [], expected=None)
+        step("vip again", self.driver.post_vip_plug, self.amphora, self.balancer, {}, port, subnet, [], expected=None)
         member = self.objects.port(self.given.mac, subnet, "member port")
         step("network", self.driver.post_network_plug, self.amphora, member, {}, expected=None)
         rules = [{"protocol": "TCP", "cidr": None, "port": self.given.http_port}]
         here, absent = self.given.vip, "203.0.113.99"
         step("rules", self.driver.set_interface_rules, self.amphora, here, rules, expected=None)
         missing = ("AmpDriverNotImplementedError",)
+        bad = [{"protocol": "ICMP", "cidr": None, "port": 1}]
+        step("bad rules", self.client.set_interface_rules, self.amphora, here, bad, expected=None)
         step("rules of nothing", self.driver.set_interface_rules, self.amphora, absent, rules, expected=missing)
         client, net = self.client, {"subnet_cidr": self.given.cidr, "gateway": None, "mac_address": self.given.mac}
         step("no vip", client.plug_vip, self.amphora, "x", net, expected=("InvalidRequest",))
@@ -206,6 +209,8 @@ def serve_a_member(name):
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    # A health check hangs up when it has read the status.
+    server.handle_error = lambda *_: None
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_address
 

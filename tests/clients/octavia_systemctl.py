@@ -4,6 +4,7 @@ Reads the unit files that the agent writes and does what it asks of them: start 
 stop, restart, reload. Enabling does nothing, and nobody restarts what ended by itself.
 """
 
+import ctypes
 import os
 import re
 import resource
@@ -15,6 +16,8 @@ import sys
 import time
 
 PATIENCE = 10
+# Who loses its parent becomes a child of ours: so we see a daemon end that has just been started.
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class Unit:
@@ -56,8 +59,11 @@ class Unit:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         if self.settings.get("Type") == ["forking"]:
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
             subprocess.run(command, check=True)
-            until("the process id is there", self.main)
+            until("the process id is there", lambda: self.main() or all_have_ended())
+            if not self.main():
+                fail(f"{self.name} ended at once")
         else:
             self.start_and_be_told(command)
 
@@ -101,6 +107,14 @@ class Unit:
             fail(f"{self.name} is not active, cannot reload.")
         for command in self.commands("ExecReload"):
             subprocess.run(command, check=True)
+
+
+def all_have_ended():
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return True
+    return False
 
 
 def until(what, check):
