@@ -2,8 +2,8 @@
 
 usage: octavia_agent.py DIRECTORY AMPHORA PORT SERVER_PEM CLIENT_CA [BASE_PATH]
 
-Needs root (namespaces of mounts and processes). Prints `serving` when it accepts. SIGKILL ends it with all its programs;
-`unshare`, which it is started by, heeds no other signal.
+Needs root (namespaces of mounts and processes). Prints `serving` when it accepts. SIGKILL ends it with all its
+programs; `unshare`, which it is started by, heeds no other signal.
 
 The agent is started by the `main` of its own command `amphora-agent`: gunicorn with one worker, TLS with client
 certificates, and the sender of heartbeats. Changed is only where it lies: paths below DIRECTORY instead of those of an

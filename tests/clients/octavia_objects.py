@@ -16,7 +16,7 @@ class Objects:
     """Load balancers behind one amphora at one VIP, the members being (address, port)."""
 
     def __init__(self, amphora, address, vip, vrrp_ip, topology, connections):
-        self.seed, self.connections = uuid.UUID(amphora), connections
+        self.seed, self.names, self.connections = uuid.UUID(amphora), {amphora: "amphora"}, connections
         self.amphora = models.Amphora(
             id=amphora,
             status=constants.AMPHORA_ALLOCATED,
@@ -35,7 +35,9 @@ class Objects:
         self.balancer = self.load_balancer("load balancer")
 
     def id(self, name):
-        return str(uuid.uuid5(self.seed, name))
+        found = str(uuid.uuid5(self.seed, name))
+        self.names[found] = name
+        return found
 
     def load_balancer(self, name):
         balancer = models.LoadBalancer(
@@ -125,7 +127,31 @@ class Objects:
             provisioning_status=constants.ACTIVE,
         )
 
-    def port(self, mac, subnet, name="vrrp port"):
+    def policy(self, listener, pool, path):
+        """Requests below this path go to this pool."""
+        policy = models.L7Policy(
+            id=self.id(f"policy {path}"),
+            listener=listener,
+            action=constants.L7POLICY_ACTION_REDIRECT_TO_POOL,
+            redirect_pool=pool,
+            redirect_pool_id=pool.id,
+            position=1,
+            enabled=True,
+            provisioning_status=constants.ACTIVE,
+        )
+        rule = models.L7Rule(
+            id=self.id(f"rule {path}"),
+            type=constants.L7RULE_TYPE_PATH,
+            compare_type=constants.L7RULE_COMPARE_TYPE_STARTS_WITH,
+            value=path,
+            l7policy=policy,
+            enabled=True,
+            provisioning_status=constants.ACTIVE,
+        )
+        policy.l7rules = [rule]
+        listener.l7policies, listener.pools = [policy], [*listener.pools, pool]
+
+    def port(self, name, mac, subnet):
         return network.Port(
             id=self.id(name),
             mac_address=mac,

@@ -44,6 +44,13 @@ class Authority:
         )
         return pem(builder.sign(self.key, hashes.SHA256())), private.decode()
 
+    def revoked(self):
+        """The list of revoked certificates, PEM: none."""
+        now = datetime.datetime.now(datetime.UTC)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self.name)
+        builder = builder.last_update(now - DAY).next_update(now + DAY)
+        return pem(builder.sign(self.key, hashes.SHA256()))
+
 
 USES = (
     "digital_signature",
@@ -68,14 +75,14 @@ def common_name(name):
 
 
 def begin(subject, issuer, key):
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
     builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - DAY).not_valid_after(now + DAY)
     return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
 
 
-def pem(certificate):
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+def pem(signed):
+    return signed.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def main(directory, amphora):

@@ -1,7 +1,7 @@
 """octavia's haproxy driver without its database and key store: configuration, what it sends, what came of it."""
 
-import collections
 import json
+import re
 import sys
 import time
 import traceback
@@ -21,6 +21,8 @@ class Session:
     def __init__(self, settings, attempts, wait):
         configure(settings, attempts, wait)
         self.requests, self.retries, self.surprises = [], 0, 0
+        # By identifier: how it is called in what is printed.
+        self.names = {}
         # The driver sleeps before each retry and for nothing else.
         rest_api_driver.time = types.SimpleNamespace(sleep=self.retried)
         rest_api_driver.repo.ListenerRepository = no_database
@@ -43,8 +45,8 @@ class Session:
 
     def recording(self, send):
         def record(request, **named):
-            url = urllib.parse.urlsplit(request.url)
-            sent = {"request": f"{request.method} {url.path}", "sent": len(request.body or b"")}
+            path = self.named(urllib.parse.urlsplit(request.url).path)
+            sent = {"request": f"{request.method} {path}", "sent": len(request.body or b"")}
             if kind := request.headers.get("Content-Type"):
                 sent["type"] = kind
             self.requests.append(sent)
@@ -60,8 +62,16 @@ class Session:
 
         return record
 
+    def named(self, path):
+        for identifier, name in self.names.items():
+            path = path.replace(identifier, "{" + name + "}")
+        return re.sub("[0-9a-f]{40}", "{sha1}", path)
+
     def step(self, scenario, name, call, *arguments, expected=("ok",), **named):
-        """Call, and print what was sent and what came of it. `expected` is a set of outcomes, `None` any."""
+        """Call, print what was sent and what came of it, and return the result of success.
+
+        `expected` are the outcomes that it may have, `None` for any.
+        """
         self.requests, self.retries = [], 0
         start, result, outcome = time.monotonic(), None, "ok"
         try:
@@ -77,7 +87,7 @@ class Session:
         line |= {"count": len(self.requests), "retries": self.retries, "seconds": round(time.monotonic() - start, 3)}
         line["result"] = result if isinstance(result, (dict, list, str, int)) else None
         print(json.dumps(line | {"requests": self.requests}), flush=True)
-        return result
+        return result if outcome == "ok" else None
 
     def sent(self, method, part=""):
         """How many such requests the last step made."""
@@ -104,7 +114,7 @@ def configure(settings, attempts, wait):
 
 def no_database():
     """The driver notes a listener that could not be updated in its database and goes on; here that is the end."""
-    raise sys.exception() if hasattr(sys, "exception") else sys.exc_info()[1]
+    raise sys.exception()
 
 
 def text_or_json(text):
@@ -112,7 +122,3 @@ def text_or_json(text):
         return json.loads(text)
     except ValueError:
         return text
-
-
-def counted(values):
-    return dict(collections.Counter(values))
