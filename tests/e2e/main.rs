@@ -10,6 +10,7 @@ mod limits;
 mod loading;
 mod many;
 mod neighbours;
+mod octavia;
 mod operating;
 mod plankton;
 mod programs;
