@@ -79,7 +79,7 @@ pub(super) fn commit(heads: &[Head<'_>], mut batch: Batch) -> Result<(), Stop> {
                 batch.put(key.as_str(), value.clone());
                 if head.old.is_none() {
                     for marker in &head.slot.markers {
-                        batch.put(format!("o/{marker}"), []);
+                        batch.mark(format!("o/{marker}"));
                     }
                 }
                 new.extend(following(object).into_iter().map(|k| (k, key.clone())));
@@ -395,7 +395,7 @@ pub(super) fn retire_removed(place: &Place, old: &Object, by: &str, batch: &mut 
         batch.put_json(keys::version(&place.history(), version), &mark)?;
         batch.put(place.slot.departed(), []);
         for marker in &place.slot.markers {
-            batch.put(format!("n/{marker}"), []);
+            batch.mark(format!("n/{marker}"));
         }
     }
     Ok(())
