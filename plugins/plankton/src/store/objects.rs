@@ -182,6 +182,11 @@ pub fn write_as(
     make: impl Fn(&Place, Option<&Object>) -> Result<Draft, Fault>,
 ) -> Result<Object, Fault> {
     if let Some(upload) = upload.as_deref_mut() {
+        // Refused before a block is kept.
+        let (place, old) = find()?;
+        let there = old.as_ref().map(|kept| &kept.value);
+        make(&place, there)?;
+        quotas::admit(&place, there, upload.size())?;
         upload.write_ahead()?;
     }
     db::attempt(|| {
@@ -216,6 +221,7 @@ pub fn rewrite(
             Some((base, upload)) if *base == old.value.content => upload,
             stale => {
                 let mut upload = build(&old.value, again)?;
+                quotas::admit(&place, Some(&old.value), upload.size())?;
                 upload.write_ahead()?;
                 &mut stale.insert((old.value.content.clone(), upload)).1
             }

@@ -23,7 +23,7 @@ use crate::{
         db::Kept,
         objects::{self, Draft},
         places::{self, Place},
-        publishing,
+        publishing, quotas,
     },
 };
 
@@ -85,15 +85,18 @@ pub(super) fn put(call: &Call<'_>, target: &Target, progress: Option<&Progress>)
             return transfers::from_source(call, target, name, moves, progress);
         }
     }
-    length_given(call)?;
+    let length = length_given(call)?;
     let written = Written::read(call, &target.account)?;
     if written.content_type.is_none() {
         return Err(lacking("Content-Type"));
     }
     check_entries(written.meta.len())?;
-    uploading(call, target)?;
+    let (place, head) = uploading(call, target)?;
     if call.query.has("hashmap") {
         return Ok(Outcome::Receive(Receive::up_to(hashmap::BODY), Going::Hashmap));
+    }
+    if let Some(length) = length {
+        quotas::admit(&place, head.as_ref().map(|kept| &kept.value), length)?;
     }
     Ok(Outcome::Receive(in_blocks(), Going::Data))
 }
