@@ -19,7 +19,7 @@ use crate::{
         db::Kept,
         objects,
         places::{self, Place},
-        versions,
+        quotas, versions,
     },
 };
 
@@ -85,7 +85,7 @@ fn find(call: &Call<'_>, target: &Target) -> Result<(Place, Kept<Object>), Fault
 /// here already.
 pub(super) fn begin(call: &Call<'_>, target: &Target) -> Result<Outcome, Fault> {
     let written = Written::read(call, &target.account)?;
-    let (_, head) = find(call, target)?;
+    let (place, head) = find(call, target)?;
     written.over(&head.value, call)?;
     let change = Change::read(call)?;
     if let Some(source) = &change.source {
@@ -101,7 +101,9 @@ pub(super) fn begin(call: &Call<'_>, target: &Target) -> Result<Outcome, Fault> 
     if length > BODY {
         return Err(too_large());
     }
-    change.range.place(head.value.content.size, length)?;
+    let size = head.value.content.size;
+    let end = change.range.place(size, length)?.unwrap_or(size).saturating_add(length).max(size);
+    quotas::admit(&place, Some(&head.value), change.cut.map_or(end, |cut| cut.min(end)))?;
     let receive = Receive::up_to(BODY).pieces_of(BLOCK_SIZE).piece_digests([DigestAlgorithm::Sha256]).trim(0);
     Ok(Outcome::Receive(receive, Going::Update))
 }

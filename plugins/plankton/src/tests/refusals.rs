@@ -105,6 +105,17 @@ fn data_beyond_a_quota_are_refused_before_they_are_taken() {
     fault(&put(101).send(), 413, "requestEntityTooLarge");
     put(100).body(vec![1; 100]).send().expect(201);
     put(100).body(vec![2; 100]).send().expect(201);
+    let over = |range: &str, length: usize| {
+        service
+            .objects(ANN, "POST", &format!("/{ANN}/c/a?update"))
+            .header("content-type", "application/octet-stream")
+            .header("content-range", range)
+            .header("content-length", length.to_string())
+    };
+    fault(&over("bytes */*", 1).send(), 413, "requestEntityTooLarge");
+    fault(&over("bytes 99-/*", 2).send(), 413, "requestEntityTooLarge");
+    over("bytes 99-/*", 1).body("x").send().expect(204);
+    over("bytes 99-/*", 5).header("x-object-bytes", "100").body("xxxxx").send().expect(204);
 }
 
 #[test]
