@@ -46,6 +46,9 @@ pub fn decode(raw: &[u8]) -> Result<String, Fault> {
         .map_err(|_| Fault::bad_request("Could not decode request as UTF-8 string"))
 }
 
+/// Fields that frame the message. They have one spelling: what only looks like them says nothing of it.
+const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
+
 /// The header fields of one request, folded.
 #[derive(Debug, Clone, Default)]
 pub struct Headers {
@@ -58,7 +61,11 @@ impl Headers {
     pub fn fold<'a>(fields: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Headers {
         let mut folded: Vec<(String, Vec<u8>)> = Vec::new();
         for (name, value) in fields {
+            let underscored = name.contains('_');
             let name = name.to_ascii_lowercase().replace('_', "-");
+            if underscored && FRAMING.contains(&name.as_str()) {
+                continue;
+            }
             match folded.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, joined)) => {
                     joined.push(b',');
@@ -189,6 +196,13 @@ mod tests {
     fn dash_underscore_and_case_are_one_name() {
         let h = headers(&[("X-Image-Meta-Container_format", "ovf")]);
         assert_eq!(h.plain("x-image-meta-container-format").unwrap(), Some("ovf"));
+    }
+
+    #[test]
+    fn a_length_has_one_spelling() {
+        let h = headers(&[("Content_Length", "5"), ("transfer_encoding", "chunked")]);
+        assert!(!h.has("content-length") && !h.has("transfer-encoding"));
+        assert_eq!(headers(&[("Content_Length", "5"), ("Content-Length", "3")]).raw("content-length"), Some(&b"3"[..]));
     }
 
     #[test]

@@ -145,16 +145,31 @@ impl<'a> Call<'a> {
 /// Who is calling. A token in the query is looked at before one in a header.
 fn user(request: &Request, query: &Query) -> Result<String, Fault> {
     if let Some(token) = query.get("X-Auth-Token") {
-        return match look_up(token)? {
-            Some(found) => Ok(found.user.id),
-            None => Err(Fault::token_refused("Invalid token")),
-        };
+        return holder(token);
     }
     match &request.caller {
         Caller::User(user) => Ok(user.id.clone()),
-        Caller::Anonymous => Err(Fault::new(Kind::Unauthorized, "Access denied")),
+        Caller::Anonymous => match folded_token(request) {
+            Some(token) => holder(token),
+            None => Err(Fault::new(Kind::Unauthorized, "Access denied")),
+        },
         Caller::Rejected(reason) => Err(Fault::token_refused(reason.as_str())),
     }
+}
+
+/// The user of a token that the host has not looked at.
+fn holder(token: &str) -> Result<String, Fault> {
+    match look_up(token)? {
+        Some(found) => Ok(found.user.id),
+        None => Err(Fault::token_refused("Invalid token")),
+    }
+}
+
+/// A token under one of the header's other spellings, such as `X_Auth_Token`.
+fn folded_token(request: &Request) -> Option<&str> {
+    let spelt = |name: &str| name.contains('_') && name.replace('_', "-").eq_ignore_ascii_case("x-auth-token");
+    let (_, value) = request.headers.iter().find(|(name, _)| spelt(name))?;
+    std::str::from_utf8(value).ok()
 }
 
 /// Whose token this is; none if it is not valid.

@@ -43,6 +43,18 @@ fn a_token_in_the_query_is_looked_at_first() {
 }
 
 #[test]
+fn a_token_comes_in_any_spelling_of_its_header() {
+    let service = Service::with_container();
+    let ben = plugbay_sdk::User { id: BEN.into(), name: "ben".into(), project: None, roles: vec![], extra: vec![] };
+    service.app.host().add_token("t", ben);
+    let head = |token: &str| {
+        service.app.request("HEAD", &format!("/{BEN}")).surface("objects").header("X_Auth_Token", token).send().status
+    };
+    assert_eq!(head("t"), 204);
+    assert_eq!(head("x"), 401);
+}
+
+#[test]
 fn an_object_goes_in_and_comes_out() {
     let service = Service::with_container();
     let put = service.put("a%20b/%E2%98%82", "hello");
