@@ -14,6 +14,7 @@ use super::{
     methods_of, nowhere,
     objects::{self, Outcome},
     sending::{Sending, Source},
+    without_body,
 };
 use crate::{
     conditions::Stretch,
@@ -124,7 +125,7 @@ fn resume(op: Op, request: &Request, params: Params<'_>, continuation: Continuat
 fn finish(request: &Request, result: Result<Answer, Fault>) -> Answer {
     let mut answer = result.unwrap_or_else(|fault| refused(request, &fault));
     if request.method == "HEAD" {
-        answer.body.clear();
+        without_body(&mut answer);
     }
     answer
 }
@@ -153,7 +154,7 @@ fn refused(request: &Request, fault: &Fault) -> Answer {
         answer = answer.header("www-authenticate", "Keystone");
     }
     if request.method == "HEAD" {
-        answer.body.clear();
+        without_body(&mut answer);
     }
     answer
 }
