@@ -98,6 +98,11 @@ impl<'a> View<'a> {
         }
     }
 
+    /// MD5 of the data that is there. What was only announced is any text.
+    pub fn etag(&self) -> Option<&'a str> {
+        self.0.object.content.md5.as_deref().filter(|_| self.0.awaits().is_none())
+    }
+
     /// The row of the brief list.
     pub fn brief(&self) -> Brief<'a> {
         let metadata = self.0.metadata;

@@ -259,8 +259,8 @@ fn described(object: &Object) -> Vec<(String, String)> {
         return Vec::new();
     };
     let mut fields = view.headers();
-    if let Some(checksum) = view.checksum() {
-        fields.push(("etag".to_owned(), checksum.to_owned()));
+    if let Some(etag) = view.etag() {
+        fields.push(("etag".to_owned(), etag.to_owned()));
     }
     fields
 }
@@ -270,8 +270,8 @@ fn shown(status: u16, call: &Call<'_>, object: &Object) -> Result<Answer, Fault>
     let view = Image::of(object).map(View).ok_or_else(not_found)?;
     let mut answer = json(Vec::new(), &json!({ "image": view.detail() }))?;
     answer.head.status = status;
-    if let Some(checksum) = view.checksum() {
-        answer = answer.header("etag", checksum);
+    if let Some(etag) = view.etag() {
+        answer = answer.header("etag", etag);
     }
     if status == 201 {
         answer = answer.header("location", call.request.url(&format!("/v1/images/{}", object.uuid)));
