@@ -40,6 +40,23 @@ pub fn encode_part(text: &str) -> String {
     utf8_percent_encode(text, &PATH_PART).to_string()
 }
 
+/// Encode for a part of a header name: only what a name cannot hold, and `%` itself.
+pub fn encode_name(text: &str) -> String {
+    const SET: AsciiSet = PATH_PART
+        .remove(b'!')
+        .remove(b'#')
+        .remove(b'$')
+        .remove(b'&')
+        .remove(b'\'')
+        .remove(b'*')
+        .remove(b'+')
+        .remove(b'^')
+        .remove(b'`')
+        .remove(b'|')
+        .remove(b'~');
+    utf8_percent_encode(text, &SET).to_string()
+}
+
 /// Decode percent-encoded bytes into text. Bytes that are not UTF-8 afterwards are a 400.
 pub fn decode(raw: &[u8]) -> Result<String, Fault> {
     String::from_utf8(percent_decode(raw).collect())
@@ -231,6 +248,7 @@ mod tests {
         assert_eq!(encode_object("*~"), "%2A%7E");
         assert_eq!(encode_part("a/b"), "a%2Fb");
         assert_eq!(encode_content_type("image/svg+xml\n"), "image/svg+xml%0A");
+        assert_eq!(encode_name("os.x_y~!$ /%("), "os.x_y~!$%20%2F%25%28");
     }
 
     #[test]
@@ -252,6 +270,7 @@ mod tests {
             prop_assert_eq!(&decode(encode_image(&text).as_bytes()).unwrap(), &text);
             prop_assert_eq!(&decode(encode_object(&text).as_bytes()).unwrap(), &text);
             prop_assert_eq!(&decode(encode_part(&text).as_bytes()).unwrap(), &text);
+            prop_assert_eq!(&decode(encode_name(&text).as_bytes()).unwrap(), &text);
         }
 
         #[test]

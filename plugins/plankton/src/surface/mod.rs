@@ -204,9 +204,23 @@ pub(crate) fn finish(request: &Request, result: Result<Answer, Fault>) -> Answer
         }
     }
     if request.method == "HEAD" {
-        answer.body.clear();
+        without_body(&mut answer);
     }
     answer
+}
+
+/// Take the body off an answer to HEAD and say how long it was, unless the answer says so itself.
+pub(crate) fn without_body(answer: &mut Answer) {
+    let said = |(name, _): &(String, Vec<u8>)| name.eq_ignore_ascii_case("content-length");
+    let none = matches!(answer.head.status, 204 | 304) || answer.head.headers.iter().any(said);
+    let lengths = answer.body.drain(..).map(|segment| match segment {
+        Segment::Bytes(bytes) => Some(bytes.len()),
+        _ => None,
+    });
+    let length: Option<usize> = lengths.sum();
+    if let Some(length) = length.filter(|_| !none) {
+        answer.head.headers.push(("content-length".to_owned(), length.to_string().into_bytes()));
+    }
 }
 
 fn refusal(request: &Request, fault: &Fault) -> Answer {

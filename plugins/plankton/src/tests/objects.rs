@@ -18,7 +18,7 @@ fn faults_have_the_shape_of_their_cause() {
         .caller(plugbay_sdk::Caller::Rejected("expired".into()))
         .send();
     fault(&refused, 401, "fault");
-    assert_eq!(refused.json::<Value>()["fault"]["details"], "expired");
+    assert!(refused.json::<Value>()["fault"]["details"].as_str().unwrap().contains("expired"));
     let unknown = service.objects(ANN, "DELETE", "/").send();
     fault(&unknown, 405, "notAllowed");
     assert_eq!(unknown.header("allow"), Some("GET"));
