@@ -47,8 +47,19 @@ pub(super) struct Activity {
     unread: AtomicBool,
     /// So much of one that the connection cannot be used again.
     spent: AtomicBool,
-    /// A small one that was given up, to be read away.
-    leftover: Mutex<Option<Incoming>>,
+    /// What becomes of one that is given up.
+    leftover: Mutex<Leftover>,
+}
+
+/// A body that was given up while its request was being answered.
+#[derive(Default)]
+enum Leftover {
+    /// Nobody would read it away: it is dropped.
+    #[default]
+    Unwanted,
+    /// A request is being answered that could.
+    Wanted,
+    Kept(Incoming),
 }
 
 impl Activity {
@@ -72,19 +83,28 @@ impl Activity {
         self.writing.store(writing, Ordering::Relaxed);
     }
 
-    /// Notes a body given up before its end, and keeps what is left of a small one.
+    /// Notes a body given up before its end, and keeps what is left of a small one if that is wanted.
     pub(super) fn body_given_up(&self, rest: Option<Incoming>) {
         self.unread.store(true, Ordering::Relaxed);
         let small = rest.filter(|rest| rest.size_hint().exact().is_some_and(|left| left <= READ_AWAY));
-        match small {
-            Some(rest) => *self.leftover.lock() = Some(rest),
-            None => self.spent.store(true, Ordering::Relaxed),
+        let mut leftover = self.leftover.lock();
+        match (small, &*leftover) {
+            (Some(rest), Leftover::Wanted) => *leftover = Leftover::Kept(rest),
+            _ => self.spent.store(true, Ordering::Relaxed),
         }
     }
 
-    /// A small body that was given up: to be read away, or the connection is spent.
+    /// A request with a body is being answered: what is left of that is wanted.
+    pub(super) fn want_leftover(&self) {
+        *self.leftover.lock() = Leftover::Wanted;
+    }
+
+    /// A small body that was given up since it was wanted: to be read away, or the connection is spent.
     pub(super) fn take_leftover(&self) -> Option<Incoming> {
-        if self.unread.load(Ordering::Relaxed) { self.leftover.lock().take() } else { None }
+        match std::mem::take(&mut *self.leftover.lock()) {
+            Leftover::Kept(rest) => Some(rest),
+            Leftover::Wanted | Leftover::Unwanted => None,
+        }
     }
 
     /// All of a body that was given up was read after all.

@@ -221,6 +221,10 @@ async fn answer<H: Handler>(
     let version = request.version();
     // Told to go on, a client that asked first would send a body that nobody wants.
     let asks_first = request.headers().contains_key(EXPECT);
+    let waits = version != Version::HTTP_2 && !request.body().is_end_stream();
+    if waits {
+        live.activity.want_leftover();
+    }
     let mut last = false;
     let mut response = match screen(&mut request, &shared.limits) {
         Ok(()) => {
@@ -236,8 +240,8 @@ async fn answer<H: Handler>(
             refusal.response().map(Content::Text)
         }
     };
-    if let Some(rest) = live.activity.take_leftover()
-        && version != Version::HTTP_2
+    if waits
+        && let Some(rest) = live.activity.take_leftover()
         && (asks_first || !read_away(rest, &live.activity).await)
     {
         live.activity.set_spent();
