@@ -6,11 +6,14 @@ use super::{scripts, vrrp};
 use crate::context::Context;
 use crate::digest::md5_hex;
 use crate::files::{self, Files};
-use crate::haproxy::lifecycle::{Action, Deed, decide, runs};
+use crate::haproxy::lifecycle::{Action, Begun, Deed, decide, runs};
 use crate::haproxy::store::bad_id;
 use crate::machine::Fault;
 use crate::names::Id;
 use crate::refusal::{Refusal, failed, ok, ok_with, tagged};
+
+/// Name of the program that tells LVS's counters, among those that the operator lists.
+pub const IPVSADM: &str = "ipvsadm";
 
 const PREFIX: &str = "octavia-keepalivedlvs-";
 const SUFFIX: &str = ".conf";
@@ -20,9 +23,12 @@ fn path(id: &Id, suffix: &str) -> String {
     format!("lvs/{PREFIX}{id}{suffix}")
 }
 
+/// How the names of the processes of listeners begin.
+pub const PROCESS: &str = "keepalived-lvs-";
+
 /// The name under which the process of a listener is started.
 pub fn process(id: &Id) -> String {
-    format!("keepalived-lvs-{id}")
+    format!("{PROCESS}{id}")
 }
 
 /// The stored configuration; none if the listener is not known.
@@ -97,6 +103,14 @@ pub fn act(context: Context<'_>, id: &Id, action: Action) -> Result<Answer, Refu
 }
 
 fn launch(context: Context<'_>, id: &Id) -> Result<(), Fault> {
+    vrrp::launched(context, &process(id), begin(context, id)?)
+}
+
+/// Start the process of a listener.
+///
+/// # Errors
+/// If it cannot be started.
+pub fn begin(context: Context<'_>, id: &Id) -> Result<Begun, Fault> {
     let directory = context.machine.directory()?;
     let file = |suffix: &str| format!("{directory}/{}", path(id, suffix));
     let files = [("-p", file(".pid")), ("-r", file(".vrrp.pid")), ("-c", file(".check.pid"))];

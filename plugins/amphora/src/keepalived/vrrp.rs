@@ -5,8 +5,9 @@ use plugbay_sdk::Answer;
 use super::scripts;
 use crate::context::Context;
 use crate::digest::md5_hex;
-use crate::haproxy::lifecycle::{Action, Deed, decide, runs};
+use crate::haproxy::lifecycle::{Action, Begun, Deed, decide, runs};
 use crate::machine::Fault;
+use crate::recovery;
 use crate::refusal::{Refusal, ok, ok_with, tagged};
 
 /// keepalived's name among the programs that the operator lists.
@@ -19,6 +20,9 @@ pub const PROCESS: &str = "keepalived-vrrp";
 pub const FILE: &str = "vrrp/octavia-keepalived.conf";
 
 const GRACE_MS: u32 = 5_000;
+
+/// A configuration that keepalived cannot work with ends it within this time.
+const SETTLE_MS: u64 = 1_000;
 
 /// `SIGHUP`: keepalived reads its configuration again.
 const RELOAD_SIGNAL: i32 = 1;
@@ -55,13 +59,32 @@ pub fn act(context: Context<'_>, action: &str) -> Result<Answer, Refusal> {
 }
 
 fn launch(context: Context<'_>) -> Result<(), Fault> {
-    let stored = context.files.read(FILE).map_err(|error| Fault::Failed(error.to_string()))?;
-    if stored.is_none() {
+    launched(context, PROCESS, begin(context)?)
+}
+
+/// Start it.
+///
+/// # Errors
+/// If there is no configuration, or it cannot be started.
+pub fn begin(context: Context<'_>) -> Result<Begun, Fault> {
+    if !is_configured(context).map_err(|error| Fault::Failed(error.to_string()))? {
         return Err(Fault::Failed("there is no configuration".to_owned()));
     }
     let directory = context.machine.directory()?;
     let args = args(&format!("{directory}/{FILE}"), &[("-p", format!("{directory}/vrrp/octavia-keepalived.pid"))]);
     start(context, PROCESS, &args)
+}
+
+/// The outcome of a start that the controller wanted. One that failed is over: nothing else starts it again.
+///
+/// # Errors
+/// The last words of what ended.
+pub fn launched(context: Context<'_>, name: &str, begun: Begun) -> Result<(), Fault> {
+    recovery::forget(context, name).map_err(|error| Fault::Failed(error.to_string()))?;
+    match begun {
+        Begun::Serves | Begun::RunsAlready | Begun::Silent(_) => Ok(()),
+        Begun::Died(words) => context.machine.stop(name, 0).and(Err(Fault::Failed(words))),
+    }
 }
 
 /// keepalived stays in the foreground, where the host keeps it.
@@ -71,19 +94,22 @@ pub fn args(config: &str, files: &[(&str, String)]) -> Vec<String> {
     args
 }
 
-/// Start keepalived under a name; a process that ends at once is a failure with its last words.
+/// Start keepalived under a name and see whether it stays.
 ///
 /// # Errors
-/// If it cannot be started, or ends.
-pub fn start(context: Context<'_>, name: &str, args: &[String]) -> Result<(), Fault> {
-    context.machine.start(name, PROGRAM, args)?;
-    for _ in 0..10 {
+/// If it cannot be started.
+pub fn start(context: Context<'_>, name: &str, args: &[String]) -> Result<Begun, Fault> {
+    if let Err(fault) = context.machine.start(name, PROGRAM, args) {
+        return if runs(context, name)? { Ok(Begun::RunsAlready) } else { Err(fault) };
+    }
+    let until = context.machine.now() + SETTLE_MS;
+    while context.machine.now() < until {
         if !runs(context, name)? {
-            return Err(Fault::Failed(context.machine.output(name).unwrap_or_default()));
+            return Ok(Begun::Died(context.machine.printed(name).unwrap_or_default()));
         }
         context.machine.pause(100);
     }
-    Ok(())
+    Ok(Begun::Serves)
 }
 
 /// Whether there ought to be one: a configuration was uploaded.

@@ -83,15 +83,21 @@ fn heartbeats_go_out_unless_keepalived_ought_to_run_and_does_not() {
     let settings = Settings { agent, ..Settings::default() };
     let context = Context { files: &*amphora.files, machine: &*amphora.machine, settings: &settings };
     let told = |message: crate::heartbeat::message::Message| (message.seq, message.listeners["l1"].stats.rx);
-    assert_eq!(pulse::beat(context, None).unwrap().map(told), Ok((0, 5)));
-    assert_eq!(pulse::beat(context, Some(10)).unwrap().map(told), Ok((1, 0)));
-    pulse::restarted(context).unwrap();
-    assert_eq!(pulse::beat(context, None).unwrap().map(told), Ok((0, 0)));
+    let after = |seconds: u64| {
+        amphora.machine.clock.set(amphora.machine.clock.get() + seconds * 1000);
+        pulse::beat(context).unwrap()
+    };
+    assert_eq!(after(0).map(told), Ok((0, 5)));
+    assert_eq!(after(1).map(told), Err(Silence::TooSoon));
+    assert_eq!(after(9).map(told), Ok((1, 0)));
+    pulse::restarted().unwrap();
+    assert_eq!(after(1).map(told), Err(Silence::TooSoon), "a version that follows another waits its turn");
+    assert_eq!(after(9).map(told), Ok((0, 0)));
     amphora.put("/1.0/vrrp/upload", VRRP).expect(200);
-    assert_eq!(pulse::beat(context, None).unwrap().map(told), Err(Silence::KeepalivedDead));
+    assert_eq!(after(10).map(told), Err(Silence::KeepalivedDead));
     amphora.machine.programs.borrow_mut().insert("keepalived-vrrp".into(), State::Running(1));
     amphora.machine.lines.borrow_mut().clear();
-    let silent = pulse::beat(context, None).unwrap().unwrap();
+    let silent = after(0).unwrap();
     assert!(silent.listeners.is_empty(), "a socket that does not answer is left out");
     assert_eq!(amphora.machine.sent.borrow().len(), 4);
 }
