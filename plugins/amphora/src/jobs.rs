@@ -10,6 +10,7 @@ use plugbay_sdk::{Job, JobScope, Outcome, Plugin, Trigger, config};
 use crate::context::Context;
 use crate::files::Files;
 use crate::heartbeat::pulse;
+use crate::keepalived::check;
 use crate::machine::{Fault, Machine};
 use crate::plug::ports;
 use crate::recovery::{self, Next};
@@ -27,6 +28,12 @@ pub fn attach(plugin: Plugin, files: &Rc<dyn Files>, machine: &Rc<dyn Machine>) 
             1,
             JobScope::Host,
             with(files, machine, |context, _| pulse::beat(context).map(|_| Outcome::Done)),
+        )
+        .every(
+            "vrrp-check",
+            2,
+            JobScope::Host,
+            with(files, machine, |context, _| check::look(context).map(|()| Outcome::Done)),
         )
         .on_start(with(files, machine, |context, _| begun(context)))
         .other_jobs(with(files, machine, |context, job| match &job.trigger {

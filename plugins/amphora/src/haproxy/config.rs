@@ -106,7 +106,7 @@ pub fn addresses(text: &str) -> Vec<IpAddr> {
             continue;
         }
         let places = words.next().into_iter().flat_map(|places| places.split(','));
-        for ip in places.filter_map(|place| bound(place)) {
+        for ip in places.filter_map(bound) {
             if !found.contains(&ip) {
                 found.push(ip);
             }

@@ -15,7 +15,8 @@ use crate::context::Context;
 use crate::haproxy::lifecycle::{process, runs, socket};
 use crate::haproxy::stat::{Row, rows};
 use crate::haproxy::store::balancers;
-use crate::keepalived::vrrp;
+use crate::keepalived::{lvs, vrrp};
+use crate::machine::Fault;
 use crate::settings::Agent;
 
 /// What was told last, kept over restarts so that nothing counts twice.
@@ -106,7 +107,11 @@ pub fn beat(context: Context<'_>) -> Result<Result<Message, Silence>, String> {
     let datagram = seal(&message, &agent.heartbeat_key)?;
     let kept = serde_json::to_vec(&memory).map_err(|error| error.to_string())?;
     context.files.write(FILE, &kept).map_err(|error| error.to_string())?;
-    context.machine.send(to, &datagram).map_err(|fault| fault.to_string())?;
+    match context.machine.send(to, &datagram) {
+        Ok(()) => {}
+        Err(Fault::Failed(why)) => plugbay_sdk::debug!("the heartbeat to {to} was not sent: {why}"),
+        Err(fault) => return Err(fault.to_string()),
+    }
     Ok(Ok(message))
 }
 
@@ -168,6 +173,10 @@ fn all_rows(context: Context<'_>) -> Result<Vec<Row>, String> {
                 context.machine.dialogue(&socket(&lb), line, ANSWER_MS).map(|text| rows(&text)).unwrap_or_default(),
             );
         }
+    }
+    match lvs::rows(context) {
+        Ok(rows) => all.extend(rows),
+        Err(why) => plugbay_sdk::warn!("nothing can be told of LVS listeners: {why}"),
     }
     Ok(all)
 }

@@ -2,7 +2,8 @@
 
 use plugbay_sdk::Answer;
 
-use super::scripts;
+use super::rendering::{self, VRRP_CHECK};
+use super::{check, scripts};
 use crate::context::Context;
 use crate::digest::md5_hex;
 use crate::haproxy::lifecycle::{Action, Begun, Deed, decide, runs};
@@ -19,6 +20,9 @@ pub const PROCESS: &str = "keepalived-vrrp";
 /// Its configuration.
 pub const FILE: &str = "vrrp/octavia-keepalived.conf";
 
+/// The copy of it that keepalived is given.
+const RUN_FILE: &str = "vrrp/octavia-keepalived.run.conf";
+
 const GRACE_MS: u32 = 5_000;
 
 /// A configuration that keepalived cannot work with ends it within this time.
@@ -30,10 +34,15 @@ const RELOAD_SIGNAL: i32 = 1;
 /// Keep a configuration. Its syntax is not checked; commands in it are.
 ///
 /// # Errors
-/// 400 for a command that may not be run, 500 if it cannot be kept.
+/// 400 for a command that may not be run, 500 if it cannot be kept, or the check that it names cannot be run.
 pub fn upload(context: Context<'_>, body: &[u8]) -> Result<Answer, Refusal> {
-    if let Some(why) = scripts::refusal(&String::from_utf8_lossy(body), context.settings) {
+    let text = String::from_utf8_lossy(body);
+    if let Some(why) = scripts::refusal(&text, context.settings) {
         return Err(Refusal::detailed(400, "Invalid request", why));
+    }
+    if context.settings.keepalived_shell.is_none() && rendering::uses(&text, VRRP_CHECK, context.settings) {
+        let why = rendering::needs_shell(VRRP_CHECK);
+        return Err(Refusal::detailed(500, "Error enabling octavia-keepalived service", why));
     }
     context.files.write(FILE, body)?;
     Ok(tagged(ok(200), &md5_hex(body)))
@@ -50,7 +59,7 @@ pub fn act(context: Context<'_>, action: &str) -> Result<Answer, Refusal> {
     let action = if action == Action::Start && running { Action::Reload } else { action };
     let (deed, done) = match decide(action, running) {
         Deed::Launch => (launch(context), "started"),
-        Deed::Replace => (context.machine.signal(PROCESS, RELOAD_SIGNAL), "reloaded"),
+        Deed::Replace => (reload(context), "reloaded"),
         Deed::End => (context.machine.stop(PROCESS, GRACE_MS), "stoped"),
         Deed::Nothing => (Ok(()), "stoped"),
     };
@@ -67,12 +76,31 @@ fn launch(context: Context<'_>) -> Result<(), Fault> {
 /// # Errors
 /// If there is no configuration, or it cannot be started.
 pub fn begin(context: Context<'_>) -> Result<Begun, Fault> {
-    if !is_configured(context).map_err(|error| Fault::Failed(error.to_string()))? {
-        return Err(Fault::Failed("there is no configuration".to_owned()));
-    }
-    let directory = context.machine.directory()?;
-    let args = args(&format!("{directory}/{FILE}"), &[("-p", format!("{directory}/vrrp/octavia-keepalived.pid"))]);
+    let directory = prepare(context, FILE, RUN_FILE)?;
+    // So that its first check finds out how things are.
+    check::look(context).map_err(Fault::Failed)?;
+    let args = args(&format!("{directory}/{RUN_FILE}"), &[("-p", format!("{directory}/vrrp/octavia-keepalived.pid"))]);
     start(context, PROCESS, &args)
+}
+
+fn reload(context: Context<'_>) -> Result<(), Fault> {
+    prepare(context, FILE, RUN_FILE)?;
+    context.machine.signal(PROCESS, RELOAD_SIGNAL)
+}
+
+/// Write the copy that keepalived is given, and the scripts that it may run. The private directory.
+///
+/// # Errors
+/// If there is no configuration, or it cannot be run.
+pub fn prepare(context: Context<'_>, stored: &str, copy: &str) -> Result<String, Fault> {
+    let failed = |error: crate::files::Error| Fault::Failed(error.to_string());
+    let directory = context.machine.directory()?;
+    let text = context.files.text(stored).map_err(failed)?;
+    let text = text.ok_or_else(|| Fault::Failed("there is no configuration".to_owned()))?;
+    let rendered = rendering::render(&text, context.settings, &directory).map_err(Fault::Failed)?;
+    check::install(context, &directory).map_err(failed)?;
+    context.files.write(copy, rendered.as_bytes()).map_err(failed)?;
+    Ok(directory)
 }
 
 /// The outcome of a start that the controller wanted. One that failed is over: nothing else starts it again.

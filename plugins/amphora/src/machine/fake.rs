@@ -33,6 +33,8 @@ pub struct Fake {
     pub revision: Cell<u32>,
     /// Starts fail because another call is always first.
     pub raced: Cell<bool>,
+    /// No socket answers.
+    pub silent: Cell<bool>,
     /// Interfaces of the host, where they are others than those of haproxy.
     pub outside: RefCell<Vec<Network>>,
 }
@@ -97,6 +99,9 @@ impl Machine for Fake {
     }
 
     fn dialogue(&self, _socket: &str, line: &str, _timeout_ms: u32) -> Result<String, Fault> {
+        if self.silent.get() {
+            return Err(Fault::Failed("no answer".to_owned()));
+        }
         if line == "show info" {
             return Ok(format!("Name: HAProxy\nPid: {}\n", self.worker.borrow()));
         }
