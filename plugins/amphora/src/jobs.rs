@@ -1,7 +1,9 @@
-//! What the plugin does by itself: heartbeats, the look at load balancers for keepalived, and starting again what has ended.
+//! What the plugin does by itself: heartbeats, the look at load balancers for keepalived, announcements of addresses, and
+//! starting again what has ended.
 //!
-//! Owns when; what is done is in [`crate::heartbeat`], [`crate::keepalived::check`] and [`crate::recovery`].
+//! Owns when; what is done is in [`crate::heartbeat`], [`crate::keepalived::check`], [`crate::plug`] and [`crate::recovery`].
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use crate::files::Files;
 use crate::heartbeat::pulse;
 use crate::keepalived::check;
 use crate::machine::{Fault, Machine};
+use crate::plug::announce::{self, announce};
 use crate::plug::ports;
 use crate::recovery::{self, Next};
 use crate::settings::Settings;
@@ -34,6 +37,13 @@ pub fn attach(plugin: Plugin, files: &Rc<dyn Files>, machine: &Rc<dyn Machine>) 
             2,
             JobScope::Host,
             with(files, machine, |context, _| check::look(context).map(|()| Outcome::Done)),
+        )
+        .job(
+            announce::JOB,
+            with(files, machine, |context, job| {
+                announce(context, &job.json::<Vec<IpAddr>>().map_err(|error| error.to_string())?);
+                Ok(Outcome::Done)
+            }),
         )
         .on_start(with(files, machine, |context, _| begun(context)))
         .other_jobs(with(files, machine, |context, job| match &job.trigger {

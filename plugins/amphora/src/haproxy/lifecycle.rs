@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::files;
 use crate::machine::{Fault, State};
 use crate::names::Id;
-use crate::plug::announce::announce;
+use crate::plug::announce;
 use crate::recovery;
 use crate::refusal::{Refusal, failed};
 
@@ -129,7 +129,7 @@ pub fn act(context: Context<'_>, lb: &Id, text: &str, action: Action) -> Result<
     })?;
     let single = || agent_conf::in_force(context).is_ok_and(|agent| agent.loadbalancer_topology == SINGLE);
     if matches!(deed, Deed::Launch | Deed::Replace) && single() {
-        announce(context, &config::addresses(text));
+        announce::later(&config::addresses(text));
     }
     Ok(match (action, deed) {
         (Action::Stop, _) => format!("Listener {lb} stoped"),
@@ -198,7 +198,7 @@ pub fn begin(context: Context<'_>, lb: &Id) -> Result<Begun, Unfit> {
     if let Err(fault) = context.machine.start(&name, PROGRAM, &args) {
         return if runs(context, &name)? { Ok(Begun::RunsAlready) } else { Err(said(fault)) };
     }
-    Ok(match settle(context, lb, None)? {
+    Ok(match settle(context, lb, &Before::default())? {
         Outcome::Serves => Begun::Serves,
         Outcome::Died => Begun::Died(last_words(context, &name)),
         Outcome::Unchanged => Begun::Silent(last_words(context, &name)),
@@ -221,16 +221,16 @@ fn replace(context: Context<'_>, lb: &Id, text: &str) -> Result<(), Unfit> {
     let old = context.files.read(&running_copy(lb))?;
     adopt(context, lb, text)?;
     let name = process(lb);
-    let before = worker(context, lb);
+    let before = Before { worker: worker(context, lb), printed: context.machine.printed(&name).unwrap_or_default() };
     context.machine.signal(&name, RELOAD_SIGNAL).map_err(said)?;
-    match settle(context, lb, before)? {
+    match settle(context, lb, &before)? {
         Outcome::Serves => Ok(()),
         Outcome::Unchanged => {
             // The old worker serves on; what it would be started with again is what it runs.
             if let Some(old) = old {
                 context.files.write(&running_copy(lb), &old)?;
             }
-            Err(Unfit::Invalid(last_words(context, &name)))
+            Err(Unfit::Invalid(words_since(context, &name, &before.printed)))
         }
         Outcome::Died => relaunch(context, lb),
     }
@@ -258,25 +258,52 @@ enum Outcome {
     Unchanged,
 }
 
-/// Wait until the process answers by another worker than `before`, or has ended.
-fn settle(context: Context<'_>, lb: &Id, before: Option<String>) -> Result<Outcome, Unfit> {
+/// How a process was before it was told to do something.
+#[derive(Default)]
+struct Before {
+    /// Process id of the worker that answered.
+    worker: Option<String>,
+    /// The end of what was printed.
+    printed: String,
+}
+
+/// What haproxy's master prints when it goes on with the old worker.
+const FAILURES: [&str; 2] = ["Loading failure", "Failed to load worker"];
+
+/// Wait until the process answers by another worker than before, has ended, or says that it goes on as before.
+fn settle(context: Context<'_>, lb: &Id, before: &Before) -> Result<Outcome, Unfit> {
+    let name = process(lb);
     let until = context.machine.now() + SETTLE_MS;
     let (mut pause, longest) = PAUSES_MS;
     loop {
-        if !runs(context, &process(lb))? {
+        if !runs(context, &name)? {
             return Ok(Outcome::Died);
         }
         let now = worker(context, lb);
-        if now.is_some() && now != before {
+        if now.is_some() && now != before.worker {
             return Ok(Outcome::Serves);
         }
-        if context.machine.now() >= until {
+        let failed = before.worker.is_some() && {
+            let printed = context.machine.printed(&name).unwrap_or_default();
+            FAILURES.iter().any(|failure| since(&before.printed, &printed).contains(failure))
+        };
+        if failed || context.machine.now() >= until {
             return Ok(Outcome::Unchanged);
         }
         context.machine.pause(pause);
         pause = longest.min(pause * 2);
     }
 }
+
+/// What was printed after the end of `before`, of which only the end of either is known; nothing if they do not meet.
+fn since<'a>(before: &str, now: &'a str) -> &'a str {
+    let end: Vec<char> = before.chars().rev().take(MEETING).collect();
+    let end: String = end.into_iter().rev().collect();
+    now.rfind(&end).and_then(|at| now.get(at + end.len()..)).unwrap_or_default()
+}
+
+/// Characters by which printed text is found again.
+const MEETING: usize = 400;
 
 /// Process id of the worker that answers; none if nobody does.
 fn worker(context: Context<'_>, lb: &Id) -> Option<String> {
@@ -295,9 +322,19 @@ fn said(fault: Fault) -> Unfit {
 
 /// The last that haproxy printed, with the controller's paths.
 fn last_words(context: Context<'_>, name: &str) -> String {
-    let words = context.machine.printed(name).unwrap_or_default();
+    as_known(context, &context.machine.printed(name).unwrap_or_default())
+}
+
+/// What it printed since then; all that is known, if that cannot be told apart.
+fn words_since(context: Context<'_>, name: &str, before: &str) -> String {
+    let printed = context.machine.printed(name).unwrap_or_default();
+    let new = since(before, &printed);
+    as_known(context, if new.is_empty() { &printed } else { new })
+}
+
+fn as_known(context: Context<'_>, words: &str) -> String {
     let directory = context.machine.directory().unwrap_or_default();
-    rendering::told(&words, context.settings, &directory)
+    rendering::told(words, context.settings, &directory).replace("/haproxy.run.cfg", "/haproxy.cfg")
 }
 
 /// Have it not run. Its files of the time when it ran are removed: others would take them for signs of life.
@@ -313,6 +350,32 @@ fn end(context: Context<'_>, lb: &Id) -> Result<(), Fault> {
 /// 500 if it does not end; then all of it is still there.
 pub fn delete(context: Context<'_>, lb: &Id) -> Result<(), Refusal> {
     end(context, lb).map_err(failed("Error stopping haproxy"))?;
+    recovery::forget(context, &process(lb))?;
     context.files.remove(&format!("certs/{lb}"))?;
     Ok(context.files.remove(lb.text())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_was_printed_since_is_found_where_the_texts_meet() {
+        assert_eq!(since("abc", "abcdef"), "def");
+        assert_eq!(since("", "def"), "");
+        assert_eq!(since("abc", "xyz"), "");
+        let long = "line 1\n".repeat(100) + "line 2\n";
+        let kept = format!("{}new", &long[300..]);
+        assert_eq!(since(&long, &kept), "new");
+    }
+
+    proptest! {
+        #[test]
+        fn what_follows_is_never_more_than_what_is_new(before in "\\PC{0,500}", new in "\\PC{0,50}", cut in 0usize..50) {
+            let now = format!("{before}{new}");
+            let kept: String = now.chars().skip(cut.min(now.chars().count())).collect();
+            prop_assert!(new.ends_with(since(&before, &kept)) || before.is_empty());
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::haproxy::stat::Row;
 use crate::haproxy::store::bad_id;
 use crate::machine::Fault;
 use crate::names::Id;
+use crate::recovery;
 use crate::refusal::{Refusal, failed, ok, ok_with, tagged};
 
 /// Name of the program that tells LVS's counters, among those that the operator lists.
@@ -171,6 +172,7 @@ pub fn delete(context: Context<'_>, id: &Id) -> Result<(), Refusal> {
         Err(fault) => Err(fault),
     };
     stopping.map_err(failed("Error stopping keepalivedlvs"))?;
+    recovery::forget(context, &name)?;
     for suffix in [".pid", ".vrrp.pid", ".check.pid", RUN_SUFFIX, SUFFIX] {
         context.files.remove(&path(id, suffix))?;
     }

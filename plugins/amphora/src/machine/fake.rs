@@ -33,6 +33,8 @@ pub struct Fake {
     pub revision: Cell<u32>,
     /// Starts fail because another call is always first.
     pub raced: Cell<bool>,
+    /// What is printed after a failed start's words.
+    pub printed: RefCell<String>,
     /// No socket answers.
     pub silent: Cell<bool>,
     /// Interfaces of the host, where they are others than those of haproxy.
@@ -78,7 +80,9 @@ impl Machine for Fake {
 
     fn signal(&self, name: &str, signal: i32) -> Result<(), Fault> {
         self.note(format!("signal {name} {signal}"));
-        if !*self.deaf.borrow() {
+        if *self.deaf.borrow() {
+            self.printed.borrow_mut().push_str(" Loading failure!");
+        } else {
             *self.worker.borrow_mut() += 1;
         }
         Ok(())
@@ -95,7 +99,7 @@ impl Machine for Fake {
     }
 
     fn printed(&self, _name: &str) -> Result<String, Fault> {
-        Ok("cannot bind socket".to_owned())
+        Ok(format!("cannot bind socket{}", self.printed.borrow()))
     }
 
     fn dialogue(&self, _socket: &str, line: &str, _timeout_ms: u32) -> Result<String, Fault> {

@@ -1,8 +1,11 @@
 //! Telling the neighbours where an address is now: gratuitous ARP, or an unsolicited neighbour advertisement.
 //!
-//! By the programs `arping` and `ndsend`, where the operator lists them. Nothing depends on it, so failures are passed over.
+//! By the programs `arping` and `ndsend`, where the operator lists them, in a job, because they take a second each. Nothing
+//! depends on it, so failures are passed over.
 
 use std::net::IpAddr;
+
+use plugbay_sdk::{NewJob, kv};
 
 use super::address::same_address;
 use super::ports::inside;
@@ -10,14 +13,30 @@ use crate::context::Context;
 
 const RUN_MS: u32 = 2_000;
 
-/// Most addresses of one announcement: the controller waits for it.
-const MOST: usize = 8;
+/// The job's name, and its key: one announcement at a time.
+pub const JOB: &str = "announce";
 
-/// Announce these addresses from the interfaces that have them.
-pub fn announce(context: Context<'_>, addresses: &[IpAddr]) {
+/// Most addresses of one announcement.
+const MOST: usize = 16;
+
+/// Have these addresses announced.
+pub fn later(addresses: &[IpAddr]) {
     if addresses.is_empty() {
         return;
     }
+    let enqueued = NewJob::named(JOB).key(JOB).json(addresses).and_then(|job| {
+        kv::transact(|tx| {
+            tx.enqueue(job.clone());
+            Ok::<_, kv::Error>(())
+        })
+    });
+    if let Err(error) = enqueued {
+        plugbay_sdk::warn!("addresses are not announced: {error}");
+    }
+}
+
+/// Announce these addresses from the interfaces that have them.
+pub fn announce(context: Context<'_>, addresses: &[IpAddr]) {
     let Ok(networks) = inside(context) else { return };
     for ip in addresses.iter().take(MOST) {
         let text = ip.to_string();

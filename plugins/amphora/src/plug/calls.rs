@@ -6,10 +6,9 @@ use plugbay_sdk::Answer;
 use serde_json::json;
 
 use super::address::same_address;
-use super::announce::announce;
 use super::body::{NetworkPlug, VipPlug};
 use super::interface::{Interface, free_name};
-use super::{body, ports, rules};
+use super::{announce, body, ports, rules};
 use crate::agent_conf;
 use crate::context::Context;
 use crate::machine::{Fault, Network};
@@ -38,10 +37,7 @@ pub fn vip(context: Context<'_>, ip: &str, text: &[u8]) -> Result<Answer, Refusa
     let failed = failed("Error plugging VIP");
     let name = match ports::with_mac(ports::inside(context)?, &plug.mac) {
         Some(network) => {
-            // keepalived brings VIPs up by itself where the port has an address of its own.
-            let there =
-                plug.vrrp_ip.is_some_and(|ip| has(&network, ip)) || plug.vips.iter().all(|vip| has(&network, vip.ip));
-            if there || ports::plugged(context, &network.name, &plug.mac).map_err(&failed)?.is_some() {
+            if is_plugged(context, &network, &plug).map_err(&failed)? {
                 return Err(Refusal::fault(409, "Interface already exists"));
             }
             namespace(context, &network).map_err(&failed)?;
@@ -53,6 +49,15 @@ pub fn vip(context: Context<'_>, ip: &str, text: &[u8]) -> Result<Answer, Refusa
     ports::set_up(context, &interface).map_err(&failed)?;
     let vips: Vec<String> = plug.vips.iter().map(|vip| vip.ip.to_string()).collect();
     Ok(ok_with(202, format!("VIPs plugged on interface {name}: {}", vips.join(", "))))
+}
+
+/// Whether a port inside is the VIP's already. A port that is there and was never set up to the end is not.
+fn is_plugged(context: Context<'_>, network: &Network, plug: &VipPlug) -> Result<bool, Fault> {
+    if context.settings.network_namespace.is_some() {
+        return Ok(ports::plugged(context, &network.name, &plug.mac)?.is_some());
+    }
+    // keepalived brings VIPs up by itself where the port has an address of its own.
+    Ok(plug.vrrp_ip.is_some_and(|ip| has(network, ip)) || plug.vips.iter().all(|vip| has(network, vip.ip)))
 }
 
 /// `POST /1.0/plug/network`.
@@ -81,7 +86,7 @@ pub fn network(context: Context<'_>, text: &[u8]) -> Result<Answer, Refusal> {
     let interface = of_network(context, &name, &plug)?;
     ports::set_up(context, &interface).map_err(&failed)?;
     let fixed: Vec<IpAddr> = plug.addresses.iter().map(|address| address.ip).collect();
-    announce(context, &fixed);
+    announce::later(&fixed);
     Ok(ok_with(202, done))
 }
 

@@ -125,35 +125,69 @@ impl Interface {
         self.routes.extend(address.routes.iter().map(route));
     }
 
-    /// Lines for `ip -batch` in the namespace that make it so. The link is there.
-    pub fn setting_up(&self) -> String {
+    /// What makes it so in the namespace. The link is there.
+    pub fn setting_up(&self) -> Batches {
         let name = &self.name;
         let mtu = self.mtu.map_or_else(String::new, |mtu| format!(" mtu {mtu}"));
-        let mut lines = vec![format!("link set dev {name}{mtu} up")];
+        let mut batches = Batches::default();
+        batches.main(&format!("link set dev {name}{mtu} up"));
         for (ip, length) in &self.addresses {
             // Duplicate address detection would keep haproxy from binding for a second.
             let no_detection = if ip.is_ipv6() { " nodad" } else { "" };
-            lines.push(format!("address replace {ip}/{length} dev {name}{no_detection}"));
+            batches.main(&format!("address replace {ip}/{length} dev {name}{no_detection}"));
         }
-        lines.extend(self.routes.iter().map(|route| route.adding(name)));
-        lines.extend(self.rules.iter().map(|ip| format!("rule add from {ip}/{} table {VIP_TABLE}", whole(*ip))));
-        joined(&lines)
+        self.routes.iter().for_each(|route| batches.main(&route.adding(name)));
+        self.rules.iter().for_each(|ip| batches.rule("add", *ip));
+        batches
     }
 
-    /// Lines that take away what was so before and is not to be any more, and all rules, which cannot be replaced. Each
-    /// may fail: it need not be there.
-    pub fn clearing(&self, before: Option<&Interface>) -> String {
+    /// What takes away what was so before and is not to be any more, and all rules, which cannot be replaced. Each
+    /// line may fail: it need not be there.
+    pub fn clearing(&self, before: Option<&Interface>) -> Batches {
         let name = &self.name;
-        let mut lines = Vec::new();
-        let rules = before.into_iter().flat_map(|before| &before.rules).chain(&self.rules);
-        lines.extend(rules.map(|ip| format!("rule delete from {ip}/{} table {VIP_TABLE}", whole(*ip))));
+        let mut batches = Batches::default();
+        let mut rules = self.rules.clone();
         if let Some(before) = before {
+            rules.extend(before.rules.iter().filter(|ip| !self.rules.contains(ip)));
             let gone = before.routes.iter().filter(|route| !self.routes.contains(route));
-            lines.extend(gone.map(|route| route.deleting(name)));
+            gone.for_each(|route| batches.main(&route.deleting(name)));
             let gone = before.addresses.iter().filter(|address| !self.addresses.contains(address));
-            lines.extend(gone.map(|(ip, length)| format!("address delete {ip}/{length} dev {name}")));
+            gone.for_each(|(ip, length)| batches.main(&format!("address delete {ip}/{length} dev {name}")));
         }
-        joined(&lines)
+        rules.into_iter().for_each(|ip| batches.rule("delete", ip));
+        batches
+    }
+}
+
+/// Lines for `ip -batch`. Rules are taken for IPv4 unless `ip` is told otherwise, everything else says its family itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batches {
+    main: String,
+    ipv6_rules: String,
+}
+
+impl Batches {
+    fn main(&mut self, line: &str) {
+        self.main.push_str(line);
+        self.main.push('\n');
+    }
+
+    fn rule(&mut self, verb: &str, ip: IpAddr) {
+        let lines = if ip.is_ipv4() { &mut self.main } else { &mut self.ipv6_rules };
+        lines.push_str(&format!("rule {verb} from {ip}/{} table {VIP_TABLE}\n", whole(ip)));
+    }
+
+    /// Arguments of `ip` and its standard input, a run each; `force` goes on after a line that fails.
+    pub fn runs(&self, force: bool) -> Vec<(Vec<String>, &str)> {
+        let both = [(&[][..], &self.main), (&["-6"][..], &self.ipv6_rules)];
+        let args = |family: &[&str]| {
+            let force = if force { &["-force"][..] } else { &[][..] };
+            family.iter().chain(force).chain(&["-batch", "-"]).map(|&arg| arg.to_owned()).collect()
+        };
+        both.into_iter()
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(family, text)| (args(family), text.as_str()))
+            .collect()
     }
 }
 
@@ -178,19 +212,9 @@ impl Route {
     }
 }
 
-fn joined(lines: &[String]) -> String {
-    lines.iter().fold(String::new(), |text, line| text + line + "\n")
-}
-
 /// Arguments of `ip` outside that move a link into a namespace under another name.
 pub fn moving(link: &str, namespace: &str, name: &str) -> Vec<String> {
     ["link", "set", "dev", link, "down", "netns", namespace, "name", name].map(str::to_owned).into()
-}
-
-/// Arguments of `ip` that read commands; `force` goes on after one that fails.
-pub fn batch(force: bool) -> Vec<String> {
-    let force = force.then_some("-force");
-    force.into_iter().chain(["-batch", "-"]).map(str::to_owned).collect()
 }
 
 /// The first free name from `eth2` on.
@@ -224,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_vip_of_a_single_amphora_has_a_table_of_its_own() {
-        let text = Interface::of_vip("eth1", &vip(Some("10.0.0.1")), &[], false).setting_up();
+        let batches = Interface::of_vip("eth1", &vip(Some("10.0.0.1")), &[], false).setting_up();
         let expected = "link set dev eth1 mtu 1450 up
 address replace 10.0.0.7/24 dev eth1
 address replace 10.0.0.5/32 dev eth1
@@ -238,9 +262,11 @@ route replace 2001:db8::/64 scope link dev eth1 src 2001:db8::5 table 1
 route replace ::/0 via 2001:db8::1 dev eth1 onlink
 route replace ::/0 via 2001:db8::1 dev eth1 onlink table 1
 rule add from 10.0.0.5/32 table 1
-rule add from 2001:db8::5/128 table 1
 ";
-        assert_eq!(text, expected);
+        assert_eq!(batches.main, expected);
+        assert_eq!(batches.ipv6_rules, "rule add from 2001:db8::5/128 table 1\n");
+        let args: Vec<String> = batches.runs(true).into_iter().map(|(args, _)| args.join(" ")).collect();
+        assert_eq!(args, ["-force -batch -", "-6 -force -batch -"]);
     }
 
     #[test]
@@ -254,7 +280,7 @@ rule add from 2001:db8::5/128 table 1
     fn what_is_not_to_be_any_more_is_taken_away() {
         let before = Interface::of_vip("eth1", &vip(Some("10.0.0.1")), &[], false);
         let after = Interface::of_vip("eth1", &vip(None), &[], true);
-        let text = after.clearing(Some(&before));
+        let text = after.clearing(Some(&before)).main;
         for line in [
             "rule delete from 10.0.0.5/32 table 1",
             "address delete 10.0.0.5/32 dev eth1",
@@ -263,7 +289,8 @@ rule add from 2001:db8::5/128 table 1
             assert!(text.contains(line), "{text}");
         }
         assert!(!text.contains("10.0.0.7"));
-        assert_eq!(before.clearing(None).lines().count(), 2);
+        assert_eq!(before.clearing(None).runs(true).len(), 2);
+        assert!(Interface::bare("eth2", "m", None).clearing(None).runs(true).is_empty());
     }
 
     #[test]
@@ -288,7 +315,7 @@ rule add from 2001:db8::5/128 table 1
             let document = json!({"mac_address": text, "fixed_ips": [{"ip_address": text, "subnet_cidr": text}]});
             if let Ok(plug) = body::network(document.to_string().as_bytes()) {
                 let interface = Interface::of_network("eth2", &plug);
-                prop_assert_eq!(interface.setting_up().lines().count(), 1 + interface.addresses.len());
+                prop_assert_eq!(interface.setting_up().main.lines().count(), 1 + interface.addresses.len());
             }
         }
     }

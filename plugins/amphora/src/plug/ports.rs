@@ -4,7 +4,7 @@
 //! port whose setting up failed is set up again by the next call instead of being taken for done.
 
 use super::address::same_mac;
-use super::interface::{Interface, batch, moving};
+use super::interface::{Interface, moving};
 use crate::context::Context;
 use crate::haproxy::store::PROGRAM;
 use crate::machine::{Fault, Network};
@@ -62,12 +62,13 @@ pub fn take_in(context: Context<'_>, link: &Network, namespace: &str, name: &str
 /// In `ip`'s words.
 pub fn set_up(context: Context<'_>, interface: &Interface) -> Result<(), Fault> {
     let before = plugged(context, &interface.name, &interface.mac)?;
-    let clearing = interface.clearing(before.as_ref());
-    if !clearing.is_empty() {
+    for (args, lines) in interface.clearing(before.as_ref()).runs(true) {
         // What is not there cannot be deleted, and need not be.
-        context.machine.run(IP_INSIDE, &batch(true), &clearing, RUN_MS)?;
+        context.machine.run(IP_INSIDE, &args, lines, RUN_MS)?;
     }
-    run(context, IP_INSIDE, &batch(false), &interface.setting_up())?;
+    for (args, lines) in interface.setting_up().runs(false) {
+        run(context, IP_INSIDE, &args, lines)?;
+    }
     let kept = serde_json::to_vec(interface).map_err(|error| Fault::Failed(error.to_string()))?;
     let failed = |error: crate::files::Error| Fault::Failed(error.to_string());
     context.files.write(&path(&interface.name), &kept).map_err(failed)?;
