@@ -2,7 +2,8 @@
 //!
 //! At once the first time, then after waits that grow, and after [`MOST`] ends within [`WINDOW_MS`] no more: then the
 //! controller has to say start or reload. Whether that is so is kept in a file for each process, which a start by the controller
-//! removes. A process whose configuration is gone, or that runs again, is left alone.
+//! removes. A process whose configuration is gone, or that runs again, is left alone, and so is one while the controller starts it:
+//! if that fails the controller is told, and nothing else tries.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,12 @@ const WINDOW_MS: u64 = 600_000;
 
 /// Ends within the window after which there are no more starts.
 const MOST: usize = 8;
+
+/// Longest that a start by the controller keeps this from acting; it ends before.
+const HELD_MS: u64 = 60_000;
+
+/// Between two looks while it does.
+const HELD_LOOK_MS: u64 = 1_000;
 
 /// A process that this plugin starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +51,9 @@ struct History {
     ends: Vec<u64>,
     /// When it is to be started again; none if no end is being dealt with.
     due: Option<u64>,
+    /// Until when it is left alone.
+    #[serde(default)]
+    held: Option<u64>,
 }
 
 impl History {
@@ -94,7 +104,25 @@ fn path(name: &str) -> String {
     format!("run/ended/{name}.json")
 }
 
-/// Forget the ends of a process: the controller wants it to run, or not to.
+/// Start a process, or replace it, because the controller wants it: its ends until then are forgotten, and one meanwhile is
+/// that call's to deal with.
+///
+/// # Errors
+/// Those of the call, and of the directory.
+pub fn held<T, E: From<files::Error>>(
+    context: Context<'_>,
+    name: &str,
+    start: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    let held = History { held: Some(context.machine.now() + HELD_MS), ..History::default() };
+    // Numbers and lists of them are always JSON.
+    context.files.write(&path(name), &serde_json::to_vec(&held).unwrap_or_default())?;
+    let started = start();
+    forget(context, name)?;
+    started
+}
+
+/// Forget the ends of a process.
 ///
 /// # Errors
 /// If the file cannot be removed.
@@ -116,6 +144,9 @@ pub fn look(context: Context<'_>, name: &str) -> Result<Next, String> {
     }
     let now = context.machine.now();
     let mut history = read(context, name)?;
+    if history.held.take().is_some_and(|until| until > now && until - now <= HELD_MS) {
+        return Ok(Next::LookAgain(HELD_LOOK_MS));
+    }
     match history.due {
         // A clock that was set back is no reason to wait longer than the longest wait.
         Some(due) if due > now => return Ok(Next::LookAgain((due - now).min(1000 << MOST))),
@@ -183,7 +214,7 @@ mod tests {
 
     #[test]
     fn ends_long_ago_do_not_count() {
-        let mut history = History { ends: vec![0, 1, 2], due: None };
+        let mut history = History { ends: vec![0, 1, 2], ..History::default() };
         assert_eq!(history.count(WINDOW_MS + 2), Some(0));
     }
 

@@ -117,9 +117,10 @@ pub fn act(context: Context<'_>, lb: &Id, text: &str, action: Action) -> Result<
         (_, Action::Reload) => "reloading",
         (_, Action::Stop) => "stoping",
     };
+    let name = process(lb);
     let result = match deed {
-        Deed::Launch => launch(context, lb, text, action),
-        Deed::Replace => replace(context, lb, text),
+        Deed::Launch => recovery::held(context, &name, || launch(context, lb, text, action)),
+        Deed::Replace => recovery::held(context, &name, || replace(context, lb, text)),
         Deed::End => end(context, lb).map_err(said),
         Deed::Nothing => Ok(()),
     };
@@ -158,7 +159,6 @@ fn pid_file(lb: &Id) -> String {
 
 fn launch(context: Context<'_>, lb: &Id, text: &str, action: Action) -> Result<(), Unfit> {
     adopt(context, lb, text)?;
-    recovery::forget(context, &process(lb))?;
     match begin(context, lb)? {
         Begun::Serves => Ok(()),
         // Another call was first, perhaps with an older configuration.
@@ -340,8 +340,8 @@ fn as_known(context: Context<'_>, words: &str) -> String {
 /// Have it not run. Its files of the time when it ran are removed: others would take them for signs of life.
 fn end(context: Context<'_>, lb: &Id) -> Result<(), Fault> {
     context.machine.stop(&process(lb), GRACE_MS)?;
-    let remove = |path: &str| context.files.remove(path).map_err(|error| Fault::Failed(error.to_string()));
-    remove(&pid_file(lb)).and_then(|()| remove(&socket(lb)))
+    context.files.remove(&pid_file(lb))?;
+    Ok(context.files.remove(&socket(lb))?)
 }
 
 /// End a load balancer and forget all of it: process, socket, certificates, configuration.

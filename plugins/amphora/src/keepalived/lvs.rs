@@ -113,7 +113,7 @@ pub fn act(context: Context<'_>, id: &Id, action: Action) -> Result<Answer, Refu
 }
 
 fn launch(context: Context<'_>, id: &Id) -> Result<(), Fault> {
-    vrrp::launched(context, &process(id), begin(context, id)?)
+    vrrp::launched(context, &process(id), || begin(context, id))
 }
 
 /// Start the process of a listener.

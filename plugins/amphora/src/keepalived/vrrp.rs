@@ -68,7 +68,7 @@ pub fn act(context: Context<'_>, action: &str) -> Result<Answer, Refusal> {
 }
 
 fn launch(context: Context<'_>) -> Result<(), Fault> {
-    launched(context, PROCESS, begin(context)?)
+    launched(context, PROCESS, || begin(context))
 }
 
 /// Start it.
@@ -93,26 +93,24 @@ fn reload(context: Context<'_>) -> Result<(), Fault> {
 /// # Errors
 /// If there is no configuration, or it cannot be run.
 pub fn prepare(context: Context<'_>, stored: &str, copy: &str) -> Result<String, Fault> {
-    let failed = |error: crate::files::Error| Fault::Failed(error.to_string());
     let directory = context.machine.directory()?;
-    let text = context.files.text(stored).map_err(failed)?;
+    let text = context.files.text(stored)?;
     let text = text.ok_or_else(|| Fault::Failed("there is no configuration".to_owned()))?;
     let rendered = rendering::render(&text, context.settings, &directory).map_err(Fault::Failed)?;
-    check::install(context, &directory).map_err(failed)?;
-    context.files.write(copy, rendered.as_bytes()).map_err(failed)?;
+    check::install(context, &directory)?;
+    context.files.write(copy, rendered.as_bytes())?;
     Ok(directory)
 }
 
-/// The outcome of a start that the controller wanted. One that failed is over: nothing else starts it again.
+/// A start that the controller wants. One that failed is over: nothing else starts it again.
 ///
 /// # Errors
 /// The last words of what ended.
-pub fn launched(context: Context<'_>, name: &str, begun: Begun) -> Result<(), Fault> {
-    recovery::forget(context, name).map_err(|error| Fault::Failed(error.to_string()))?;
-    match begun {
+pub fn launched(context: Context<'_>, name: &str, begin: impl Fn() -> Result<Begun, Fault>) -> Result<(), Fault> {
+    recovery::held(context, name, || match begin()? {
         Begun::Serves | Begun::RunsAlready | Begun::Silent(_) => Ok(()),
         Begun::Died(words) => context.machine.stop(name, 0).and(Err(Fault::Failed(words))),
-    }
+    })
 }
 
 /// keepalived stays in the foreground, where the host keeps it.

@@ -11,6 +11,8 @@ use std::net::SocketAddr;
 
 pub use host::Host;
 
+use crate::files;
+
 /// Why the machine did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -20,6 +22,12 @@ pub enum Fault {
     /// It was tried and failed; the system's words.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<files::Error> for Fault {
+    fn from(error: files::Error) -> Fault {
+        Fault::Failed(error.to_string())
+    }
 }
 
 /// What a program that ran to its end left.

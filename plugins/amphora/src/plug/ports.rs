@@ -43,7 +43,7 @@ pub fn with_mac(networks: Vec<Network>, mac: &str) -> Option<Network> {
 /// # Errors
 /// If the directory cannot be read.
 pub fn plugged(context: Context<'_>, name: &str, mac: &str) -> Result<Option<Interface>, Fault> {
-    let bytes = context.files.read(&path(name)).map_err(|error| Fault::Failed(error.to_string()))?;
+    let bytes = context.files.read(&path(name))?;
     let kept: Option<Interface> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     Ok(kept.filter(|kept| same_mac(&kept.mac, mac)))
 }
@@ -70,10 +70,9 @@ pub fn set_up(context: Context<'_>, interface: &Interface) -> Result<(), Fault> 
         run(context, IP_INSIDE, &args, lines)?;
     }
     let kept = serde_json::to_vec(interface).map_err(|error| Fault::Failed(error.to_string()))?;
-    let failed = |error: crate::files::Error| Fault::Failed(error.to_string());
-    context.files.write(&path(&interface.name), &kept).map_err(failed)?;
-    let known = context.files.text(PLUGGED).map_err(failed)?.unwrap_or_default();
-    context.files.write(PLUGGED, with_line(&known, interface).as_bytes()).map_err(failed)
+    context.files.write(&path(&interface.name), &kept)?;
+    let known = context.files.text(PLUGGED)?.unwrap_or_default();
+    Ok(context.files.write(PLUGGED, with_line(&known, interface).as_bytes())?)
 }
 
 /// The list with the line of an interface in it once.
@@ -105,9 +104,9 @@ pub fn run(context: Context<'_>, program: &str, args: &[String], stdin: &str) ->
 /// If the machine does not tell which there are.
 pub fn restore(context: Context<'_>) -> Result<(), Fault> {
     let Some(namespace) = &context.settings.network_namespace else { return Ok(()) };
-    let names = context.files.names("run/interfaces").map_err(|error| Fault::Failed(error.to_string()))?;
+    let names = context.files.names("run/interfaces")?;
     for name in names.iter().filter_map(|name| name.strip_suffix(".json")) {
-        let bytes = context.files.read(&path(name)).map_err(|error| Fault::Failed(error.to_string()))?;
+        let bytes = context.files.read(&path(name))?;
         let Some(kept) = bytes.and_then(|bytes| serde_json::from_slice::<Interface>(&bytes).ok()) else { continue };
         if with_mac(inside(context)?, &kept.mac).is_some() {
             continue;

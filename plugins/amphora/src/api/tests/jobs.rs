@@ -78,3 +78,27 @@ fn what_was_stopped_deleted_or_runs_again_is_left_alone() {
     amphora.crash();
     assert_eq!((amphora.look(), amphora.starts()), (Next::Done, 0));
 }
+
+#[test]
+fn what_ends_while_the_controller_starts_it_is_left_to_that_call() {
+    let amphora = amphora().configured();
+    let settings = Settings::default();
+    let context = Context { files: &*amphora.files, machine: &*amphora.machine, settings: &settings };
+    let held: Result<Next, crate::files::Error> = crate::recovery::held(context, &process(), || {
+        amphora.crash();
+        Ok(amphora.look())
+    });
+    assert_eq!((held, amphora.starts()), (Ok(Next::LookAgain(1000)), 0));
+    assert_eq!((amphora.look(), amphora.starts()), (Next::Done, 1), "afterwards it is looked after again");
+}
+
+#[test]
+fn a_call_that_never_came_to_its_end_does_not_hold_for_ever() {
+    let amphora = amphora().configured();
+    let left = format!("{{\"ends\": [], \"due\": null, \"held\": 60000}}");
+    amphora.files.write(&format!("run/ended/{}.json", process()), left.as_bytes()).unwrap();
+    amphora.crash();
+    assert_eq!((amphora.look(), amphora.starts()), (Next::LookAgain(1000), 0));
+    amphora.machine.clock.set(60_000);
+    assert_eq!((amphora.look(), amphora.starts()), (Next::Done, 1));
+}
