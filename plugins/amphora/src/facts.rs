@@ -231,22 +231,20 @@ const IPVSADM: Asked = Asked { program: lvs::IPVSADM, flag: "--version", word: 1
 
 thread_local! {
     /// Revision and version by program: `details` starts none as long as their files stay the same.
-    static VERSIONS: RefCell<BTreeMap<&'static str, (String, String)>> = const { RefCell::new(BTreeMap::new()) };
+    static VERSIONS: RefCell<BTreeMap<&'static str, (String, Option<String>)>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// The version that a program says it has; none if it says nothing of the kind.
+/// The version that a program says it has; none if it says nothing of the kind, as `ipvsadm` does where the kernel has no LVS.
 fn version(machine: &dyn Machine, asked: &Asked) -> Result<Option<String>, Fault> {
     let revision = machine.revision(asked.program)?;
     let known = VERSIONS.with_borrow(|known| known.get(asked.program).filter(|(at, _)| *at == revision).cloned());
     if let Some((_, version)) = known {
-        return Ok(Some(version));
+        return Ok(version);
     }
     let output = machine.run(asked.program, &[asked.flag.to_owned()], "", VERSION_MS)?;
     let version = Some(output).filter(|output| output.status == Some(0));
     let version = version.and_then(|output| version_word(&output.text, asked.word));
-    if let Some(version) = &version {
-        VERSIONS.with_borrow_mut(|known| known.insert(asked.program, (revision, version.clone())));
-    }
+    VERSIONS.with_borrow_mut(|known| known.insert(asked.program, (revision, version.clone())));
     Ok(version)
 }
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Where files are that are not whole yet.
 const UNFINISHED: &str = "run/tmp";
@@ -27,6 +27,9 @@ pub struct Error {
     /// The system's words.
     pub cause: String,
 }
+
+/// Length of a file and when it was written.
+pub type Stamp = (u64, SystemTime);
 
 /// A directory of small files.
 pub trait Files {
@@ -65,6 +68,12 @@ pub trait Files {
     /// # Errors
     /// If it cannot be removed.
     fn sweep(&self, older_than: Duration) -> Result<(), Error>;
+
+    /// What changes when a file is replaced: its length and time; none if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    fn stamp(&self, path: &str) -> Result<Option<Stamp>, Error>;
 
     /// A file as text; bytes that are not UTF-8 are replaced.
     ///
@@ -153,6 +162,11 @@ impl Files for Directory {
         }
         names.sort();
         Ok(names)
+    }
+
+    fn stamp(&self, path: &str) -> Result<Option<Stamp>, Error> {
+        let Some(metadata) = found(path, fs::metadata(self.root.join(path)))? else { return Ok(None) };
+        Ok(Some((metadata.len(), failed(path, metadata.modified())?)))
     }
 
     fn sweep(&self, older_than: Duration) -> Result<(), Error> {

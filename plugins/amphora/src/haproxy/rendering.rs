@@ -26,7 +26,9 @@ pub struct Rendered {
 /// # Errors
 /// What cannot be run from there.
 pub fn render(config: &str, lb: &Id, settings: &Settings, directory: &str) -> Result<Rendered, String> {
-    let mut rendered = Rendered { text: String::with_capacity(config.len()), crt_lists: Vec::new() };
+    // Grown only once: a configuration may be megabytes, of which there is not room for many.
+    let longer = config.matches(trimmed(&settings.base_path)).count() * (directory.len() + "/crt-list/''".len());
+    let mut rendered = Rendered { text: String::with_capacity(config.len() + longer + 64), crt_lists: Vec::new() };
     let mut global = false;
     for line in config.split_inclusive('\n') {
         // A word that is left open is haproxy's to refuse.

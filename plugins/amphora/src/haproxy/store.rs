@@ -3,12 +3,17 @@
 //! A load balancer is known if its directory has a `haproxy.cfg`. Invariant: that file has passed the check; one that did not is
 //! kept beside it as `haproxy.cfg.new-failed` and harms nobody. What runs is not touched here.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use plugbay_sdk::Answer;
 
-use super::{config, forbidden, rendering};
+use super::config::{self, Config};
+use super::{forbidden, rendering};
 use crate::context::Context;
 use crate::digest::{md5_hex, peer_name};
-use crate::files::{self, Files};
+use crate::files::{self, Files, Stamp};
 use crate::machine::Fault;
 use crate::names::Id;
 use crate::refusal::{Refusal, ok, tagged};
@@ -33,6 +38,37 @@ pub fn path(lb: &Id, file: &str) -> String {
 /// If the directory cannot be read.
 pub fn stored(files: &dyn Files, lb: &Id) -> Result<Option<String>, files::Error> {
     files.text(&path(lb, "haproxy.cfg"))
+}
+
+/// What was read of the configurations, with the stamps of their files: they may be megabytes, and `details` is asked for often.
+type Parsed = BTreeMap<Id, (Stamp, Rc<Result<Config, String>>)>;
+
+thread_local! {
+    static PARSED: RefCell<Parsed> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Most configurations whose reading is kept.
+const KEPT: usize = 256;
+
+/// What the configuration of a load balancer says, or why it cannot be read; none if it is not known.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn parsed(files: &dyn Files, lb: &Id) -> Result<Option<Rc<Result<Config, String>>>, files::Error> {
+    let Some(stamp) = files.stamp(&path(lb, "haproxy.cfg"))? else { return Ok(None) };
+    let known = PARSED.with_borrow(|parsed| parsed.get(lb).filter(|(at, _)| *at == stamp).cloned());
+    if let Some((_, config)) = known {
+        return Ok(Some(config));
+    }
+    let Some(text) = stored(files, lb)? else { return Ok(None) };
+    let config = Rc::new(config::parse(&text));
+    PARSED.with_borrow_mut(|parsed| {
+        if parsed.len() >= KEPT {
+            parsed.clear();
+        }
+        parsed.insert(lb.clone(), (stamp, Rc::clone(&config)));
+    });
+    Ok(Some(config))
 }
 
 /// The load balancers that are known, in order.
@@ -66,8 +102,7 @@ pub fn bad_id(id: &str) -> Refusal {
 pub fn upload(context: Context<'_>, amphora: &str, id: &str, body: Vec<u8>) -> Result<Answer, Refusal> {
     let lb = Id::parse(id).ok_or_else(|| bad_id(id))?;
     let md5 = md5_hex(&body);
-    let text = String::from_utf8(body).map_err(|error| Refusal::routing(500, error.to_string()))?;
-    let text = config::without_group(&text);
+    let text = to_be_stored(body)?;
     let invalid = |details: String| Refusal::detailed(400, "Invalid request", details);
     if let Some(details) = forbidden::refusal(&text, &context.settings.external_checks) {
         return Err(invalid(details));
@@ -84,6 +119,12 @@ pub fn upload(context: Context<'_>, amphora: &str, id: &str, body: Vec<u8>) -> R
     context.files.write(&path(&lb, "peer"), peer.as_bytes())?;
     context.files.write(&path(&lb, "haproxy.cfg"), text.as_bytes())?;
     Ok(tagged(ok(202), &md5))
+}
+
+/// What is kept of a body. The body is let go of at once: both may be megabytes.
+fn to_be_stored(body: Vec<u8>) -> Result<String, Refusal> {
+    let text = String::from_utf8(body).map_err(|error| Refusal::routing(500, error.to_string()))?;
+    Ok(config::without_group(&text))
 }
 
 /// `GET /1.0/loadbalancer/{lb}/haproxy`.
@@ -140,6 +181,7 @@ pub fn prepare(context: Context<'_>, lb: &Id, text: &str, peer: &str) -> Result<
     }
     let candidate = files::unique();
     context.files.write(&candidate, rendered.text.as_bytes())?;
+    drop(rendered);
     let checked = check(context, lb, &format!("{directory}/{candidate}"), &directory, peer);
     if checked.is_err() {
         context.files.remove(&candidate)?;

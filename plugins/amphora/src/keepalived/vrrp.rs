@@ -28,6 +28,9 @@ const GRACE_MS: u32 = 5_000;
 /// A configuration that keepalived cannot work with ends it within this time.
 const SETTLE_MS: u64 = 1_000;
 
+/// What it prints when the process that does the work dies: it goes on by itself, doing nothing.
+const RESPAWNING: &str = "Respawning";
+
 /// `SIGHUP`: keepalived reads its configuration again.
 const RELOAD_SIGNAL: i32 = 1;
 
@@ -79,7 +82,10 @@ pub fn begin(context: Context<'_>) -> Result<Begun, Fault> {
     let directory = prepare(context, FILE, RUN_FILE)?;
     // So that its first check finds out how things are.
     check::look(context).map_err(Fault::Failed)?;
-    let args = args(&format!("{directory}/{RUN_FILE}"), &[("-p", format!("{directory}/vrrp/octavia-keepalived.pid"))]);
+    let file = |name: &str| format!("{directory}/vrrp/octavia-keepalived.{name}");
+    // Without names of their own, its children put their pid files outside of the private directory.
+    let files = [("-p", file("pid")), ("-r", file("vrrp.pid")), ("-c", file("check.pid"))];
+    let args = args(&format!("{directory}/{RUN_FILE}"), &files);
     start(context, PROCESS, &args)
 }
 
@@ -108,8 +114,8 @@ pub fn prepare(context: Context<'_>, stored: &str, copy: &str) -> Result<String,
 /// The last words of what ended.
 pub fn launched(context: Context<'_>, name: &str, begin: impl Fn() -> Result<Begun, Fault>) -> Result<(), Fault> {
     recovery::held(context, name, || match begin()? {
-        Begun::Serves | Begun::RunsAlready | Begun::Silent(_) => Ok(()),
-        Begun::Died(words) => context.machine.stop(name, 0).and(Err(Fault::Failed(words))),
+        Begun::Serves | Begun::RunsAlready => Ok(()),
+        Begun::Died(words) | Begun::Silent(words) => context.machine.stop(name, 0).and(Err(Fault::Failed(words))),
     })
 }
 
@@ -130,8 +136,12 @@ pub fn start(context: Context<'_>, name: &str, args: &[String]) -> Result<Begun,
     }
     let until = context.machine.now() + SETTLE_MS;
     while context.machine.now() < until {
+        let printed = || context.machine.printed(name).unwrap_or_default();
         if !runs(context, name)? {
-            return Ok(Begun::Died(context.machine.printed(name).unwrap_or_default()));
+            return Ok(Begun::Died(printed()));
+        }
+        if printed().contains(RESPAWNING) {
+            return Ok(Begun::Silent(printed()));
         }
         context.machine.pause(100);
     }

@@ -227,6 +227,19 @@ fn listeners_are_active_whether_they_run_or_not_and_an_unreadable_file_is_a_500(
 }
 
 #[test]
+fn listeners_are_those_of_the_newest_configuration() {
+    let amphora = amphora().configured();
+    let version = Output { status: Some(0), text: "HAProxy version 2.6.12".into() };
+    amphora.machine.outputs.borrow_mut().insert("haproxy".into(), version);
+    let ids = || amphora.get("/1.0/details").expect(200).json::<Value>()["listeners"].clone();
+    assert_eq!((ids(), ids()), (json!(["l1"]), json!(["l1"])));
+    amphora.put(&upload_path(), CONFIG.replace("frontend l1", "frontend l2")).expect(202);
+    assert_eq!(ids(), json!(["l2"]));
+    amphora.delete(&format!("/1.0/listeners/{LB}")).expect(200);
+    assert_eq!(ids(), json!([]));
+}
+
+#[test]
 fn crt_lists_are_read_as_copies_with_the_paths_of_the_private_directory() {
     let amphora = amphora();
     let file = format!("/var/lib/octavia/certs/{LB}/l1.pem");

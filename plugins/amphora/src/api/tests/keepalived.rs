@@ -129,7 +129,8 @@ fn keepalived_is_given_a_copy_in_which_the_shell_runs_the_check() {
     assert!(copy.contains("script \"/bin/sh /private/vrrp/check_script.sh\""), "{copy}");
     assert!(amphora.files.text("vrrp/check_script.sh").unwrap().unwrap().contains("/private/vrrp/check_failed"));
     let start = "start keepalived-vrrp: keepalived --dont-fork --log-console -f \
-                 /private/vrrp/octavia-keepalived.run.conf -p /private/vrrp/octavia-keepalived.pid";
+                 /private/vrrp/octavia-keepalived.run.conf -p /private/vrrp/octavia-keepalived.pid \
+                 -r /private/vrrp/octavia-keepalived.vrrp.pid -c /private/vrrp/octavia-keepalived.check.pid";
     assert_eq!(amphora.machine.take_done().last().unwrap(), start);
 }
 
@@ -181,4 +182,14 @@ fn lvs_listeners_are_in_heartbeats_if_ipvsadm_tells_of_them() {
     let failed = crate::machine::Output { status: Some(1), text: "Can't initialize ipvs".into() };
     amphora.machine.outputs.borrow_mut().insert("ipvsadm".into(), failed);
     assert!(crate::keepalived::lvs::rows(context).is_err());
+}
+
+#[test]
+fn a_keepalived_whose_children_die_has_not_started() {
+    let amphora = amphora();
+    amphora.put("/1.0/vrrp/upload", VRRP).expect(200);
+    amphora.machine.printed.borrow_mut().push_str("; VRRP child process(7) died: Respawning");
+    let answer = amphora.put("/1.0/vrrp/start", "").expect(500);
+    assert!(answer.text().contains("Respawning"));
+    assert!(amphora.machine.programs.borrow().is_empty());
 }
