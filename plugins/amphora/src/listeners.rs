@@ -27,10 +27,15 @@ pub struct Row {
 pub fn all(context: Context<'_>) -> Result<Vec<Row>, Refusal> {
     let mut rows = Vec::new();
     for lb in store::balancers(context.files)? {
-        let text = store::stored(context.files, &lb)?.unwrap_or_default();
-        let config = config::parse(&text).map_err(|why| Refusal::routing(500, format!("load balancer {lb}: {why}")))?;
-        let row = |frontend: config::Frontend| Row { status: "ACTIVE", uuid: frontend.id, kind: frontend.kind };
-        rows.extend(config.frontends.into_iter().map(row));
+        let Some(parsed) = store::parsed(context.files, &lb)? else { continue };
+        let config = parsed.as_ref().as_ref();
+        let config = config.map_err(|why| Refusal::routing(500, format!("load balancer {lb}: {why}")))?;
+        let row = |frontend: &config::Frontend| Row {
+            status: "ACTIVE",
+            uuid: frontend.id.clone(),
+            kind: frontend.kind.clone(),
+        };
+        rows.extend(config.frontends.iter().map(row));
     }
     for id in lvs::listeners(context.files)? {
         let text = lvs::stored(context.files, &id)?.unwrap_or_default();
