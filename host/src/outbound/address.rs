@@ -92,12 +92,6 @@ pub(super) fn class(address: IpAddr) -> Class {
 }
 
 impl Range {
-    /// A range of one address.
-    pub(super) fn one(address: IpAddr) -> Self {
-        let address = address.to_canonical();
-        Self { address, prefix: width(address) }
-    }
-
     fn is_one(self) -> bool {
         self.prefix == width(self.address)
     }
