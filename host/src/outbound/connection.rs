@@ -93,7 +93,8 @@ pub(super) async fn within<T>(
 pub(super) async fn tcp(addresses: &[SocketAddr], until: Instant) -> Result<TcpStream, OutboundError> {
     let mut failed = OutboundError::Timeout(Phase::Connect);
     for (tried, address) in addresses.iter().enumerate() {
-        let share = until.saturating_duration_since(Instant::now()) / u32::try_from(addresses.len() - tried).unwrap_or(1);
+        let share =
+            until.saturating_duration_since(Instant::now()) / u32::try_from(addresses.len() - tried).unwrap_or(1);
         failed = match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 let set = stream.set_nodelay(true);
@@ -190,7 +191,11 @@ impl Connection {
     }
 
     /// Send a request and wait for the head of the answer.
-    pub(super) async fn send(&mut self, target: &Target, request: &Checked) -> Result<http::Response<Incoming>, Failed> {
+    pub(super) async fn send(
+        &mut self,
+        target: &Target,
+        request: &Checked,
+    ) -> Result<http::Response<Incoming>, Failed> {
         let message = self.message(target, request).map_err(|error| Failed { error, unsent: Some(false) })?;
         let sent = match &mut self.sender {
             Sender::Http1(Some(sender)) => match timeout(SETTLE, sender.ready()).await {

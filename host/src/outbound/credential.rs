@@ -1,17 +1,21 @@
 //! A credential that the client attaches to requests, and the destinations it is for.
 //!
 //! Owns its form on the wire and the binding. Invariants: it goes to no destination that is not listed with it; its
-//! value is in no text (`Debug` leaves it out), is wiped when dropped, and is marked sensitive in requests.
+//! value is in no text (`Debug` leaves it out), is wiped when dropped, and is marked sensitive in headers. What was
+//! written into a request for the wire is not wiped.
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::destination::Destination;
-use super::request::is_reserved;
+use super::error::OutboundError;
+use super::request::{Checked, is_reserved};
 use super::target::Target;
 
 /// Longest value, in bytes.
@@ -29,6 +33,11 @@ pub enum Form {
     Bearer,
     /// A header field of its own, such as `X-Auth-Token`.
     Header(HeaderName),
+    /// Inside of the request's body, for logins: the string at this place of its JSON, which the plugin leaves empty.
+    Json {
+        /// A JSON pointer (RFC 6901), such as `/auth/identity/password/user/password`.
+        pointer: String,
+    },
 }
 
 /// A value and where it may be sent.
@@ -48,6 +57,9 @@ pub enum CredentialError {
     /// The user does not fit into Basic authentication.
     #[error("a user name has no colon and no control characters")]
     User,
+    /// Not a place in a JSON text.
+    #[error("a JSON pointer begins with / and has at most {MAX_VALUE} bytes")]
+    Pointer,
     /// A header that the client sets itself, or one of the connection.
     #[error("the header `{0}` cannot carry a credential")]
     Header(HeaderName),
@@ -68,6 +80,9 @@ impl Credential {
         match &form {
             Form::Basic { user } if user.len() > MAX_VALUE || user.contains(|c: char| c == ':' || c.is_control()) => {
                 return Err(CredentialError::User);
+            }
+            Form::Json { pointer } if pointer.len() > MAX_VALUE || !pointer.starts_with('/') => {
+                return Err(CredentialError::Pointer);
             }
             Form::Header(name) if is_reserved(name) => return Err(CredentialError::Header(name.clone())),
             _ => {}
@@ -101,16 +116,20 @@ impl Credential {
         &self.value
     }
 
-    /// The field that it is set in.
-    pub(super) fn field(&self) -> HeaderName {
+    /// The field that it is set in, if it is in the head.
+    pub(super) fn field(&self) -> Option<HeaderName> {
         match &self.form {
-            Form::Header(name) => name.clone(),
-            Form::Basic { .. } | Form::Bearer => AUTHORIZATION,
+            Form::Header(name) => Some(name.clone()),
+            Form::Basic { .. } | Form::Bearer => Some(AUTHORIZATION),
+            Form::Json { .. } => None,
         }
     }
 
-    /// The header of one request; none if it does not fit in there, which [`Credential::new`] rules out.
-    pub(super) fn header(&self) -> Option<HeaderValue> {
+    /// Put it into a request.
+    pub(super) fn attach(&self, target: &Target, request: &mut Checked) -> Result<(), OutboundError> {
+        if !self.is_for(target) {
+            return Err(OutboundError::Denied(format!("the credential is not for {}", target.origin())));
+        }
         let text = match &self.form {
             Form::Basic { user } => {
                 let pair = Zeroizing::new(format!("{user}:{}", *self.value));
@@ -118,10 +137,28 @@ impl Credential {
             }
             Form::Bearer => Zeroizing::new(format!("Bearer {}", *self.value)),
             Form::Header(_) => self.value.clone(),
+            Form::Json { pointer } => {
+                request.body = self.fill(pointer, &request.body)?;
+                return Ok(());
+            }
         };
-        let mut value = HeaderValue::from_bytes(text.as_bytes()).ok()?;
+        let value = HeaderValue::from_bytes(text.as_bytes());
+        // Neither happens: it was checked when it was made.
+        let mut value = value.map_err(|_| OutboundError::Invalid("the credential fits into no header".into()))?;
         value.set_sensitive(true);
-        Some(value)
+        self.field().map(|field| request.headers.insert(field, value));
+        Ok(())
+    }
+
+    /// The body with the value in its place, which has to be an empty string there.
+    fn fill(&self, pointer: &str, body: &[u8]) -> Result<Bytes, OutboundError> {
+        let wrong = |reason: String| OutboundError::Invalid(format!("the credential goes into a JSON body: {reason}"));
+        let mut json: Value = serde_json::from_slice(body).map_err(|error| wrong(error.to_string()))?;
+        match json.pointer_mut(pointer) {
+            Some(place @ Value::String(_)) if place == "" => *place = Value::String(self.value.to_string()),
+            _ => return Err(wrong(format!("there is no empty string at {pointer}"))),
+        }
+        serde_json::to_vec(&json).map(Bytes::from).map_err(|error| wrong(error.to_string()))
     }
 }
 

@@ -59,7 +59,9 @@ impl Destination {
         let host = match (&self.host, &origin.host) {
             (Pattern::Any, _) => true,
             (Pattern::Name(name), Host::Domain(host)) => name == host,
-            (Pattern::Below(suffix), Host::Domain(host)) => host.len() > suffix.len() && host.ends_with(suffix.as_str()),
+            (Pattern::Below(suffix), Host::Domain(host)) => {
+                host.len() > suffix.len() && host.ends_with(suffix.as_str())
+            }
             (Pattern::Range(range), _) => target.literal().is_some_and(|address| range.contains(address)),
             _ => false,
         };

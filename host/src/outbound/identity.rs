@@ -40,7 +40,9 @@ pub enum IdentityError {
     #[error("the certificate chain is not 1 to {MAX_CHAIN} PEM certificates")]
     Chain,
     /// No key, or of a kind that is not supported.
-    #[error("there is no usable private key: PKCS #8, PKCS #1 or SEC 1 in PEM; RSA, P-256, P-384 or Ed25519; not encrypted")]
+    #[error(
+        "there is no usable private key: PKCS #8, PKCS #1 or SEC 1 in PEM; RSA, P-256, P-384 or Ed25519; not encrypted"
+    )]
     Key,
     /// Each is fine by itself.
     #[error("the private key does not belong to the first certificate")]

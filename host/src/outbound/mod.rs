@@ -205,7 +205,7 @@ impl Inner {
         }
         let mut checked = checked.clone();
         if let Some(credential) = request.credential.as_ref().filter(|_| at_home) {
-            attach(credential, target, &mut checked)?;
+            credential.attach(target, &mut checked)?;
         }
         if !self.allow.iter().any(|line| line.names(target)) {
             return Err(OutboundError::Denied(format!("{} is not among the listed destinations", target.origin())));
@@ -318,16 +318,6 @@ impl Inner {
         });
         Arc::clone(read.await)
     }
-}
-
-/// Set the credential's field, if it is for this destination.
-fn attach(credential: &Credential, target: &Target, checked: &mut Checked) -> Result<(), OutboundError> {
-    let header = credential.is_for(target).then(|| credential.header()).flatten();
-    let Some(value) = header else {
-        return Err(OutboundError::Denied(format!("the credential is not for {}", target.origin())));
-    };
-    checked.headers.insert(credential.field(), value);
-    Ok(())
 }
 
 fn is_redirection(status: StatusCode) -> bool {

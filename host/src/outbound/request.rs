@@ -149,7 +149,7 @@ impl Checked {
             }
             headers.append(field, value);
         }
-        if let Some(field) = request.credential.as_ref().map(Credential::field)
+        if let Some(field) = request.credential.as_ref().and_then(Credential::field)
             && headers.contains_key(&field)
         {
             return wrong(format!("the header `{field}` is set by the credential"));
@@ -172,7 +172,8 @@ impl Checked {
             }
         }
         if !same_origin {
-            let foreign: Vec<HeaderName> = self.headers.keys().filter(|name| !HARMLESS.contains(name)).cloned().collect();
+            let foreign: Vec<HeaderName> =
+                self.headers.keys().filter(|name| !HARMLESS.contains(name)).cloned().collect();
             for name in foreign {
                 self.headers.remove(name);
             }

@@ -46,6 +46,15 @@ pub enum Given {
         /// `SCHEME://HOST[:PORT]`, as in the allow-list, without `at`.
         destinations: Vec<Destination>,
     },
+    /// A string in the JSON body of requests to these destinations: the password of a login.
+    Json {
+        /// Where, as a JSON pointer; the plugin leaves an empty string there.
+        pointer: String,
+        /// File of the value.
+        file: PathBuf,
+        /// `SCHEME://HOST[:PORT]`, as in the allow-list, without `at`.
+        destinations: Vec<Destination>,
+    },
     /// What the plugin shows servers that ask for a certificate.
     Identity {
         /// File of the chain, leaf first, PEM.
@@ -64,12 +73,17 @@ impl Given {
     /// Read it. Blocks. The error is for the log and the operator, not for the plugin.
     pub(super) fn read(&self) -> Result<Secret, String> {
         match self {
-            Self::Basic { user, file, destinations } => credential(Form::Basic { user: user.clone() }, file, destinations),
+            Self::Basic { user, file, destinations } => {
+                credential(Form::Basic { user: user.clone() }, file, destinations)
+            }
             Self::Bearer { file, destinations } => credential(Form::Bearer, file, destinations),
             Self::Header { header, file, destinations } => {
                 let name = HeaderName::from_bytes(header.as_bytes());
                 let name = name.map_err(|_| format!("header: {header:?} is no name of a header"))?;
                 credential(Form::Header(name), file, destinations)
+            }
+            Self::Json { pointer, file, destinations } => {
+                credential(Form::Json { pointer: pointer.clone() }, file, destinations)
             }
             Self::Identity { certificate, key } => {
                 // It is no secret, whoever may read it.

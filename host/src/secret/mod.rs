@@ -125,12 +125,7 @@ impl Secrets {
     ///
     /// # Errors
     /// `Invalid` for what is no chain and its key, `Operators`, `TooMany`, `Storage`.
-    pub async fn put_identity(
-        &self,
-        name: &str,
-        chain: &[u8],
-        key: Zeroizing<Vec<u8>>,
-    ) -> Result<Public, SecretError> {
+    pub async fn put_identity(&self, name: &str, chain: &[u8], key: Zeroizing<Vec<u8>>) -> Result<Public, SecretError> {
         let identity = Identity::from_pem(chain, &key).map_err(|error| SecretError::Invalid(error.to_string()))?;
         let secret = Secret::Identity { chain: chain.to_vec(), key };
         self.put(name, &secret, Existing::Replace).await?;

@@ -1,7 +1,7 @@
 //! What a secret is, and how it is written down before it is sealed.
 //!
 //! A record is a version byte (1), a byte for the kind, and fields, each with its length in four bytes, big-endian, before
-//! it. An identity has the chain and the key, PEM; a credential has the form, the user or header, the value, and its
+//! it. An identity has the chain and the key, PEM; a credential has the form, the user, header or pointer, the value, and its
 //! destinations; an HMAC key is one field. Invariant: a record is in memory only in buffers that are wiped.
 
 use std::fmt;
@@ -36,7 +36,10 @@ impl fmt::Display for Kind {
 /// The content of a secret.
 pub(super) enum Secret {
     /// Both PEM.
-    Identity { chain: Vec<u8>, key: Zeroizing<Vec<u8>> },
+    Identity {
+        chain: Vec<u8>,
+        key: Zeroizing<Vec<u8>>,
+    },
     Credential(Credential),
     HmacKey(Zeroizing<Vec<u8>>),
 }
@@ -63,6 +66,7 @@ impl Secret {
                     Form::Basic { user } => [&b"basic"[..], user.as_bytes()],
                     Form::Bearer => [&b"bearer"[..], b""],
                     Form::Header(name) => [&b"header"[..], name.as_str().as_bytes()],
+                    Form::Json { pointer } => [&b"json"[..], pointer.as_bytes()],
                 });
                 fields.push(credential.value().as_bytes());
                 destinations = credential.destinations().iter().map(ToString::to_string).collect();
@@ -91,14 +95,13 @@ impl Secret {
             rest = behind;
         }
         match (*kind, fields.as_slice()) {
-            (1, [chain, key]) => {
-                Some(Self::Identity { chain: chain.to_vec(), key: Zeroizing::new(key.to_vec()) })
-            }
+            (1, [chain, key]) => Some(Self::Identity { chain: chain.to_vec(), key: Zeroizing::new(key.to_vec()) }),
             (2, [form, with, value, destinations @ ..]) => {
                 let form = match *form {
                     b"basic" => Form::Basic { user: text(with)? },
                     b"bearer" => Form::Bearer,
                     b"header" => Form::Header(HeaderName::from_bytes(with).ok()?),
+                    b"json" => Form::Json { pointer: text(with)? },
                     _ => return None,
                 };
                 let to = destinations.iter().map(|line| text(line)?.parse().ok()).collect::<Option<_>>()?;

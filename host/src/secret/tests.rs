@@ -94,7 +94,9 @@ async fn plugins_do_not_share_secrets_and_records_do_not_move() {
     assert_eq!(other.list().await.unwrap(), []);
     let from = Prefix::new(Area::Vault, "a").key(b"bk");
     let record = place.store.get(&from).await.unwrap().unwrap().value;
-    for (to, reader, name) in [(Prefix::new(Area::Vault, "a").key(b"x"), &one, "x"), (Prefix::new(Area::Vault, "ab").key(b"x"), &other, "x")] {
+    for (to, reader, name) in
+        [(Prefix::new(Area::Vault, "a").key(b"x"), &one, "x"), (Prefix::new(Area::Vault, "ab").key(b"x"), &other, "x")]
+    {
         let op = Op::Put { key: to, value: record.clone() };
         place.store.commit(Commit { ops: vec![op], ..Commit::default() }).await.unwrap();
         let error = reader.hmac(name, Algorithm::Sha256, b"").await.unwrap_err();
@@ -120,7 +122,9 @@ async fn an_identity_is_made_once_for_all_who_ask() {
     assert!(parsed.validity().is_valid() && !parsed.is_ca());
     let left = parsed.validity().time_to_expiration().unwrap().whole_hours();
     assert!((29 * 24..=30 * 24).contains(&left), "{left}");
-    for (name, common_name, days) in [("x", "", 1), ("x", "a\nb", 1), ("x", "a", 0), ("x", "a", MAX_DAYS + 1), ("", "a", 1)] {
+    for (name, common_name, days) in
+        [("x", "", 1), ("x", "a\nb", 1), ("x", "a", 0), ("x", "a", MAX_DAYS + 1), ("", "a", 1)]
+    {
         let refused = secrets.ensure_identity(name, common_name, days).await;
         assert!(matches!(refused, Err(SecretError::Invalid(_))), "{refused:?}");
     }
@@ -197,18 +201,22 @@ fn files_of_the_operator_are_checked_with_words() {
     let Secret::Identity { chain, key } = certificate::generate("me", 1).unwrap() else { panic!() };
     let (certificate, key) = (place.file("me.crt", &chain), place.file("me.key", &key));
     chmod(&certificate, 0o644);
-    let (token, open, large) = (place.file("token", b"t"), place.file("open", b"t"), place.file("large", &vec![b'x'; MAX_RECORD + 1]));
+    let (token, open, large) =
+        (place.file("token", b"t"), place.file("open", b"t"), place.file("large", &vec![b'x'; MAX_RECORD + 1]));
     chmod(&open, 0o604);
     let try_one = |line: String| place.with("a", &format!("one = {{ {line} }}")).err().map(|error| error.to_string());
     assert_eq!(try_one(format!("kind = \"identity\", certificate = {certificate:?}, key = {key:?}")), None);
     assert_eq!(try_one(format!("kind = \"hmac-key\", file = {token:?}")), None);
-    let header = |name: &str, file: &Path| format!("kind = \"header\", header = \"{name}\", file = {file:?}, destinations = [\"https://a.test\"]");
+    let header = |name: &str, file: &Path| {
+        format!("kind = \"header\", header = \"{name}\", file = {file:?}, destinations = [\"https://a.test\"]")
+    };
     assert_eq!(try_one(header("X-Auth-Token", &token)), None);
     for (line, word) in [
         (header("X-Auth-Token", &open), "chmod o="),
         (header("X-Auth-Token", &large), "more than"),
         (header("Host", &token), "cannot carry"),
         (header("a b", &token), "no name of a header"),
+        (format!("kind = \"json\", pointer = \"a\", file = {token:?}, destinations = [\"https://a.test\"]"), "pointer"),
         (header("x", Path::new("/nowhere/token")), "No such file"),
         (header("x", place.folder.path()), "not a file"),
         (format!("kind = \"bearer\", file = {token:?}, destinations = []"), "at least one destination"),
@@ -230,7 +238,7 @@ proptest! {
         let read = Secret::read(&identity.write());
         let same = matches!(&read, Some(Secret::Identity { chain: c, key: k }) if *c == chain && **k == key);
         prop_assert!(same);
-        for form in [Form::Basic { user }, Form::Bearer, Form::Header("x-auth-token".parse().unwrap())] {
+        for form in [Form::Basic { user }, Form::Bearer, Form::Header("x-auth-token".parse().unwrap()), Form::Json { pointer: "/a".into() }] {
             let made = Credential::new(form.clone(), secret(&value), to("https://a.test")).unwrap();
             let read = Secret::read(&Secret::Credential(made).write());
             let Some(Secret::Credential(read)) = read else { return Err(TestCaseError::fail("no credential")) };

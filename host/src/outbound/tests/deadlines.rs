@@ -78,7 +78,11 @@ async fn a_body_that_drips_ends_with_the_whole_requests_time() {
         }
     })
     .await;
-    let deadlines = Deadlines { whole: Some(Duration::from_millis(400)), idle: Some(Duration::from_secs(20)), ..Deadlines::default() };
+    let deadlines = Deadlines {
+        whole: Some(Duration::from_millis(400)),
+        idle: Some(Duration::from_secs(20)),
+        ..Deadlines::default()
+    };
     assert_eq!(timed_out(format!("http://{dripping}/"), deadlines).await, Phase::Whole);
 }
 
@@ -94,7 +98,8 @@ async fn the_operators_deadline_holds_if_the_plugin_asks_for_more() {
 
 #[tokio::test]
 async fn a_silent_destination_leaves_the_others_their_connections() {
-    let silent = raw(|mut stream| async move { while stream.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {} }).await;
+    let silent =
+        raw(|mut stream| async move { while stream.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {} }).await;
     let server = Server::http(|_| text("here")).await;
     let mut config = config(&[format!("http://{silent}"), server.line()]);
     config.limits.requests = 4;

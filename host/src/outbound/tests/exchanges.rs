@@ -5,7 +5,7 @@ use http::Response;
 use http_body_util::Full;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::server::{Server, raw, text};
+use super::server::{Server, moved, raw, text};
 use super::*;
 
 #[tokio::test]
@@ -37,13 +37,22 @@ async fn a_request_arrives_as_it_was_given() {
 async fn what_is_the_clients_business_is_refused() {
     let server = Server::http(|_| text("")).await;
     let client = client(&[server.line()]);
-    let with = |name: &str, value: &[u8]| Request {
-        headers: vec![(name.into(), value.to_vec())],
-        ..get(server.url("/"))
-    };
+    let with =
+        |name: &str, value: &[u8]| Request { headers: vec![(name.into(), value.to_vec())], ..get(server.url("/")) };
     let mut requests: Vec<Request> = [
-        "Host", "Content-Length", "Transfer-Encoding", "Connection", "TE", "Upgrade", "Expect", "Keep-Alive",
-        "Proxy-Authorization", "Proxy-Connection", "a b", "", "x:y",
+        "Host",
+        "Content-Length",
+        "Transfer-Encoding",
+        "Connection",
+        "TE",
+        "Upgrade",
+        "Expect",
+        "Keep-Alive",
+        "Proxy-Authorization",
+        "Proxy-Connection",
+        "a b",
+        "",
+        "x:y",
     ]
     .iter()
     .map(|name| with(name, b"x"))
@@ -86,6 +95,31 @@ async fn a_credential_goes_to_its_own_destinations_only() {
     assert_eq!((server.requests().len(), other.connected()), (3, 0));
 }
 
+#[tokio::test]
+async fn a_password_is_filled_into_a_login_and_goes_nowhere_else() {
+    let away = Server::http(|_| text("")).await;
+    let to = away.url("/");
+    let server = Server::http(move |_| moved(307, &to)).await;
+    let client = client(&[server.line(), away.line()]);
+    let credential = credential(Form::Json { pointer: "/auth/0/password".into() }, "a\"b", &server.line());
+    let login = |body: &'static str| Request {
+        method: "POST".into(),
+        body: body.into(),
+        credential: Some(credential.clone()),
+        redirects: 1,
+        ..get(server.url("/"))
+    };
+    let empty = r#"{"auth":[{"password":"","user":"u"}]}"#;
+    client.fetch(&login(empty)).await.unwrap();
+    assert_eq!(server.requests().remove(0).body, r#"{"auth":[{"password":"a\"b","user":"u"}]}"#);
+    assert_eq!(away.requests().remove(0).body, empty);
+    for wrong in ["", "x", "{}", r#"{"auth":[]}"#, r#"{"auth":[{"password":"x"}]}"#, r#"{"auth":[{"password":null}]}"#]
+    {
+        assert!(matches!(client.fetch(&login(wrong)).await, Err(OutboundError::Invalid(_))), "{wrong}");
+    }
+    assert_eq!(server.requests().len(), 1);
+}
+
 #[test]
 fn credentials_are_checked() {
     let new = |form: Form, value: &str, to: &[&str]| {
@@ -98,6 +132,7 @@ fn credentials_are_checked() {
     assert_eq!(new(Form::Bearer, "x\n", to), Err(CredentialError::Value));
     assert_eq!(new(Form::Bearer, &"x".repeat(20_000), to), Err(CredentialError::Value));
     assert_eq!(new(Form::Basic { user: "a:b".into() }, "x", to), Err(CredentialError::User));
+    assert_eq!(new(Form::Json { pointer: "a".into() }, "x", to), Err(CredentialError::Pointer));
     assert_eq!(new(Form::Bearer, "x", &[]), Err(CredentialError::Destinations));
     assert_eq!(new(Form::Bearer, "x", &["https://a.test at 10.0.0.1"]), Err(CredentialError::Destinations));
     let host = http::header::HOST;
@@ -161,7 +196,9 @@ async fn a_body_has_as_many_bytes_as_it_may_and_as_it_said() {
     let server = Server::http(|_| text("0123456789")).await;
     let chunked = raw(|mut stream| async move {
         let _ = stream.read(&mut [0; 1024]).await;
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n").await;
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n")
+            .await;
     })
     .await;
     let short = raw(|mut stream| async move {
@@ -228,7 +265,8 @@ async fn a_body_that_is_not_read_to_its_end_costs_the_connection() {
 async fn several_requests_are_under_way_at_once() {
     let (server, other) = (Server::http(|_| text("one")).await, Server::http(|_| text("other")).await);
     let client = client(&[server.line(), other.line()]);
-    let requests: Vec<Request> = (0..40).map(|n| get(if n % 2 == 0 { server.url("/") } else { other.url("/") })).collect();
+    let requests: Vec<Request> =
+        (0..40).map(|n| get(if n % 2 == 0 { server.url("/") } else { other.url("/") })).collect();
     let answers = future::join_all(requests.iter().map(|request| client.fetch(request))).await;
     for (n, answer) in answers.into_iter().enumerate() {
         assert_eq!(answer.unwrap().body, if n % 2 == 0 { "one" } else { "other" });

@@ -22,7 +22,9 @@ async fn a_redirection_is_the_answer_unless_following_was_asked_for() {
 
 #[tokio::test]
 async fn within_an_origin_everything_goes_along() {
-    for (status, method, body) in [(301, "GET", ""), (302, "GET", ""), (303, "GET", ""), (307, "POST", "sent"), (308, "POST", "sent")] {
+    for (status, method, body) in
+        [(301, "GET", ""), (302, "GET", ""), (303, "GET", ""), (307, "POST", "sent"), (308, "POST", "sent")]
+    {
         let server = Server::http(move |seen| match &*seen.path {
             "/a/b" => moved(status, "../c?d"),
             _ => text("there"),
@@ -61,7 +63,10 @@ async fn across_origins_nothing_that_identifies_goes_along_not_even_back_home() 
         for field in ["authorization", "x-auth-token", "cookie"] {
             assert_eq!(seen.header(field), None, "{field}");
         }
-        assert_eq!((seen.header("accept"), seen.header("content-type"), &seen.body[..]), (Some("a"), Some("text/x"), &b"sent"[..]));
+        assert_eq!(
+            (seen.header("accept"), seen.header("content-type"), &seen.body[..]),
+            (Some("a"), Some("text/x"), &b"sent"[..])
+        );
     }
 }
 
