@@ -61,11 +61,12 @@ impl Body {
         self.incoming.size_hint().exact()
     }
 
-    /// All of it.
+    /// All of it, if it has at most that many bytes.
     ///
     /// # Errors
     /// Those of the stream.
-    pub async fn collect(mut self) -> Result<Bytes, OutboundError> {
+    pub async fn collect(mut self, most: u64) -> Result<Bytes, OutboundError> {
+        self.limit = self.limit.min(most);
         let mut all = BytesMut::new();
         while let Some(part) = self.next().await {
             all.extend_from_slice(&part?);

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http::{HeaderValue, Version, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -34,6 +36,8 @@ const MAX_HEAD: usize = 64 * 1024;
 const MAX_FIELDS: usize = 256;
 /// Bytes that an HTTP/2 server may send ahead of the reader: of one answer, and of all on one connection.
 const WINDOWS: (u32, u32) = (256 * 1024, 2 * 1024 * 1024);
+/// How long an address is waited for before the next one is tried beside it.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// After the end of an answer, a kept connection is ready for the next request as soon as its task has run.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -89,22 +93,27 @@ pub(super) async fn within<T>(
     timeout_at(until, work).await.map_err(|_| OutboundError::Timeout(phase))
 }
 
-/// Connect to the first address that answers. Each gets an equal share of what is left of the time.
+/// Connect to the address that answers first. They are tried in their order, the next one when the last one failed or
+/// did not answer for a moment (RFC 8305).
 pub(super) async fn tcp(addresses: &[SocketAddr], until: Instant) -> Result<TcpStream, OutboundError> {
     let mut failed = OutboundError::Timeout(Phase::Connect);
-    for (tried, address) in addresses.iter().enumerate() {
-        let share =
-            until.saturating_duration_since(Instant::now()) / u32::try_from(addresses.len() - tried).unwrap_or(1);
-        failed = match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
+    let mut waiting = addresses.iter();
+    let mut attempts = FuturesUnordered::new();
+    loop {
+        attempts.extend(waiting.next().map(|address| async move { (address, TcpStream::connect(address).await) }));
+        let patience = if waiting.len() > 0 { (Instant::now() + PATIENCE).min(until) } else { until };
+        match timeout_at(patience, attempts.next()).await {
+            Ok(Some((_, Ok(stream)))) => {
                 let set = stream.set_nodelay(true);
                 return set.map(|()| stream).map_err(|error| OutboundError::Connect(error.to_string()));
             }
-            Ok(Err(error)) => OutboundError::Connect(format!("{address}: {error}")),
-            Err(_) => OutboundError::Timeout(Phase::Connect),
-        };
+            Ok(Some((address, Err(error)))) => failed = OutboundError::Connect(format!("{address}: {error}")),
+            // Nobody is left.
+            Ok(None) => return Err(failed),
+            Err(_) if patience == until => return Err(OutboundError::Timeout(Phase::Connect)),
+            Err(_) => {}
+        }
     }
-    Err(failed)
 }
 
 /// The TLS handshake and what was agreed on: whether it is HTTP/2.

@@ -1,8 +1,8 @@
 //! A line of the operator: where connections may go.
 //!
-//! Owns the grammar, `SCHEME://HOST[:PORT][ at RANGE,…]`, and what a line admits. A line speaks of two things, and both are
-//! asked: whether the URL names it ([`Destination::names`]), and whether the address that the name
-//! turned out to be is meant, too ([`Destination::reaches`]).
+//! Owns the grammar, `SCHEME://HOST[:PORT][ at RANGE,…]`, and what a line admits. A line is asked two things: whether it
+//! speaks of a URL ([`Destination::names`]), and whether it lets the address pass that the URL's host turned out
+//! to be ([`Destination::reaches`]).
 //!
 //! * HOST is a name, `*.name` for all names below it, `*` for any host, an address, or a range of addresses
 //!   (`10.0.0.0/24`, `[2001:db8::]/32`), which is for URLs with an address in them.

@@ -1,5 +1,7 @@
 //! What can go wrong with a request, by how far it came.
 
+use super::identity::Fingerprint;
+
 /// How far a request came when its time was up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -50,11 +52,11 @@ pub enum OutboundError {
     /// No connection.
     #[error("{0}")]
     Connect(String),
-    /// The server's certificate is not the pinned one. SHA-256 in hexadecimal.
-    #[error("the server presents the certificate {presented}, which is not the pinned one")]
+    /// The server's certificate is not the pinned one.
+    #[error("the server presents the certificate {}, which is not the pinned one", hex::encode(.presented))]
     PinMismatch {
         /// Of the certificate it presented.
-        presented: String,
+        presented: Fingerprint,
     },
     /// The handshake failed: the certificate is not trusted, or either side refused the other.
     #[error("{0}")]

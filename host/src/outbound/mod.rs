@@ -1,21 +1,22 @@
 //! Outbound HTTP of one plugin: HTTP/1.1 and 2, to the destinations that the operator listed.
 //!
 //! Owns a request from the check of its URL to the last byte of the answer. Does not own secrets: identities and
-//! credentials are handed in ([`Identity`], [`Credential`]). Nothing is shared between plugins but the resolver.
+//! credentials are handed in ([`Identity`], [`Credential`]). Nothing is shared between plugins.
 //!
 //! # The way of a request
 //!
-//! URL ([`Target`]), credential and head are checked; the request waits for its turn ([`pool`]); a kept connection is used, or
-//! the addresses of the name are looked up and checked ([`resolve`]), one of them is connected to, and the
-//! server's certificate is judged ([`trust`]); only then is anything sent. A kept connection that turns out to
+//! URL ([`Target`]), credential and head are checked; the request waits for its turn ([`pool`]); a kept connection is
+//! used, or the addresses of the name are looked up and checked ([`resolve`]), one of them is connected to, and
+//! the server's certificate is judged ([`trust`]); only then is anything sent. A kept connection that turns out to
 //! be closed is replaced by a new one, if nothing of the request was sent, or it may be sent twice (RFC 9110, 9.2.2).
 //!
 //! # Invariants
 //!
 //! Where a connection goes is checked by scheme, host, port *and address* ([`Destination`]), and the address that was
-//! checked is the one connected to. A credential goes to its own destinations only. A redirection is not followed unless the
-//! request asks for it; then it is checked as a request of its own, and what belonged to the first origin (credential,
-//! identity, the plugin's own fields but a few harmless ones) stays there. It never leads from `https` to `http`.
+//! checked is the one connected to. A credential goes to its own destinations only. A redirection is not followed
+//! unless the request asks for it; then it is checked as a request of its own, and what belonged to the first origin
+//! (credential, identity, the plugin's own fields but a few harmless ones) stays there. It never leads from `https` to
+//! `http`.
 //! Proxies of the environment are not used; cookies are not kept; bodies are not decompressed.
 
 mod address;
@@ -136,9 +137,9 @@ impl Outbound {
     /// # Errors
     /// See [`OutboundError`].
     pub async fn fetch(&self, request: &Request) -> Result<Fetched, OutboundError> {
-        let Answer { status, headers, url, body } =
-            self.inner.send(request, self.inner.limits.answer_body.get()).await?;
-        Ok(Fetched { status, headers, url, body: body.collect().await? })
+        let most = self.inner.limits.answer_body.get();
+        let Answer { status, headers, url, body } = self.inner.send(request, most).await?;
+        Ok(Fetched { status, headers, url, body: body.collect(most).await? })
     }
 }
 

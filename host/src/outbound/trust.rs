@@ -1,7 +1,7 @@
 //! Whether a server's certificate is the right one.
 //!
-//! Owns the verifiers and the TLS settings of one connection. A pin takes the place of chain, names and dates: it is for
-//! servers with certificates of their own making, whose names do not fit. Invariant: whichever way a certificate is
+//! Owns the verifiers and the TLS settings of one connection. A pin takes the place of chain, names and dates: it is
+//! for servers with certificates of their own making, whose names do not fit. Invariant: whichever way a certificate is
 //! trusted, the handshake's signature proves that the server has its key; and a certificate is judged before the
 //! client sends its own, and before any byte of a request.
 
@@ -181,7 +181,7 @@ pub(super) fn explain(error: &Error) -> OutboundError {
     if let Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = error
         && let Some(Mismatch(presented)) = other.downcast_ref()
     {
-        return OutboundError::PinMismatch { presented: hex::encode(presented) };
+        return OutboundError::PinMismatch { presented: *presented };
     }
     OutboundError::Tls(match error {
         Error::InvalidCertificate(reason) => format!("the server's certificate is not trusted: {reason}"),

@@ -1,7 +1,7 @@
 //! Self-signed certificates of TLS clients.
 //!
-//! Owns what is in them: a common name, an end, and that they are for clients. The key is an ECDSA key on P-256, which every
-//! TLS server takes.
+//! Owns what is in them: a common name, an end, and that they are for clients. The key is an ECDSA key on P-256, which
+//! every TLS server takes.
 
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};

@@ -1,8 +1,10 @@
 //! What a secret is, and how it is written down before it is sealed.
 //!
-//! A record is a version byte (1), a byte for the kind, and fields, each with its length in four bytes, big-endian, before
-//! it. An identity has the chain and the key, PEM; a credential has the form, the user, header or pointer, the value, and its
-//! destinations; an HMAC key is one field. Invariant: a record is in memory only in buffers that are wiped.
+//! A record is a version byte (1), a byte for the kind, and fields, each with its length in four bytes, big-endian,
+//! before it. An identity has the chain and the key, PEM; a credential has the form, the user, header or
+//! pointer, the value, and its destinations; an HMAC key is one field.
+//!
+//! Invariant: a record is in memory only in buffers that are wiped.
 
 use std::fmt;
 

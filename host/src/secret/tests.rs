@@ -233,12 +233,18 @@ fn files_of_the_operator_are_checked_with_words() {
 
 proptest! {
     #[test]
-    fn a_record_reads_as_it_was_written(chain in any::<Vec<u8>>(), key in any::<Vec<u8>>(), value in "[!-~]{1,40}", user in "[a-z]{0,9}") {
+    fn a_record_reads_as_it_was_written(
+        chain in any::<Vec<u8>>(),
+        key in any::<Vec<u8>>(),
+        value in "[!-~]{1,40}",
+        user in "[a-z]{0,9}",
+    ) {
         let identity = Secret::Identity { chain: chain.clone(), key: Zeroizing::new(key.clone()) };
         let read = Secret::read(&identity.write());
         let same = matches!(&read, Some(Secret::Identity { chain: c, key: k }) if *c == chain && **k == key);
         prop_assert!(same);
-        for form in [Form::Basic { user }, Form::Bearer, Form::Header("x-auth-token".parse().unwrap()), Form::Json { pointer: "/a".into() }] {
+        let header = Form::Header("x-auth-token".parse().unwrap());
+        for form in [Form::Basic { user }, Form::Bearer, header, Form::Json { pointer: "/a".into() }] {
             let made = Credential::new(form.clone(), secret(&value), to("https://a.test")).unwrap();
             let read = Secret::read(&Secret::Credential(made).write());
             let Some(Secret::Credential(read)) = read else { return Err(TestCaseError::fail("no credential")) };

@@ -56,6 +56,11 @@ async fn a_server_that_accepts_nobody_is_given_up() {
     }
     let deadlines = Deadlines { connect: SHORT, ..Deadlines::default() };
     assert_eq!(timed_out(format!("http://{address}/"), deadlines).await, Phase::Connect);
+    // It does not keep the next address of the same name from being tried.
+    let server = Server::http(|_| text("here")).await;
+    let until = Instant::now() + Duration::from_secs(20);
+    let stream = connection::tcp(&[address, server.address], until).await.unwrap();
+    assert_eq!(stream.peer_addr().unwrap(), server.address);
 }
 
 #[tokio::test]

@@ -208,7 +208,9 @@ fn urls_are_checked() {
 
 proptest! {
     #[test]
-    fn no_line_is_fatal_and_each_that_is_taken_is_kept_as_written(line in "(https?://)?[a-z0-9.:/*\\[\\],@ ]{0,40}( at [0-9a-f.:/, ]{0,30})?") {
+    fn no_line_is_fatal_and_each_that_is_taken_is_kept_as_written(
+        line in "(https?://)?[a-z0-9.:/*\\[\\],@ ]{0,40}( at [0-9a-f.:/, ]{0,30})?",
+    ) {
         if let Ok(destination) = line.parse::<Destination>() {
             prop_assert_eq!(destination.to_string(), line);
             let _ = destination.names(&Target::parse("https://a.test").unwrap());
@@ -223,14 +225,19 @@ proptest! {
     }
 
     #[test]
-    fn a_line_with_an_open_host_or_port_reaches_no_local_address(low in any::<u32>(), prefix in 0..=31_u8, to in any::<u32>()) {
+    fn a_line_with_an_open_host_or_port_reaches_no_local_address(
+        low in any::<u32>(),
+        prefix in 0..=31_u8,
+        to in any::<u32>(),
+    ) {
         let (low, to) = (Ipv4Addr::from(low), Ipv4Addr::from(to));
         let near = Ipv4Addr::from(0x7f00_0000 | (to.to_bits() & 0xff_ffff));
         for address in [to, near] {
             if class(address.into()) != Class::Local {
                 continue;
             }
-            for line in [format!("http://{low}/{prefix}"), format!("http://a.test at {low}/{prefix}"), format!("http://{address}:*")] {
+            let range = format!("{low}/{prefix}");
+            for line in [format!("http://{range}"), format!("http://a.test at {range}"), format!("http://{address}:*")] {
                 prop_assert!(!line.parse::<Destination>().unwrap().reaches(address.into()), "{} {}", line, address);
             }
         }

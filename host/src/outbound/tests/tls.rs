@@ -11,7 +11,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 
-use super::server::{Server, text};
+use super::server::{Server, moved, text};
 use super::*;
 use crate::outbound::identity::sha256;
 
@@ -94,7 +94,7 @@ async fn another_certificate_than_the_pinned_one_gets_nothing() {
         ..trusting(&server, other.pin())
     };
     let error = client.fetch(&request).await.unwrap_err();
-    assert_eq!(error, OutboundError::PinMismatch { presented: hex::encode(sha256(&certificate.der)) });
+    assert_eq!(error, OutboundError::PinMismatch { presented: sha256(&certificate.der) });
     assert_eq!((server.connected(), server.requests().len()), (1, 0));
     let pins = Trust::Pinned(Vec::new());
     assert!(matches!(client.fetch(&trusting(&server, pins)).await, Err(OutboundError::Invalid(_))));
@@ -201,6 +201,17 @@ async fn connections_are_used_again_for_the_same_identity_and_trust_only() {
         assert!(seen.iter().all(|seen| seen.http2 == http2));
         assert_eq!(seen.iter().map(|seen| seen.connection).collect::<Vec<_>>(), [0, 0, 1, 2, 0, 1], "{http2}");
     }
+}
+
+#[tokio::test]
+async fn a_redirection_does_not_lead_out_of_tls() {
+    let (certificate, plain) = (self_signed("host.test"), Server::http(|_| text("plain")).await);
+    let to = plain.url("/");
+    let server = Server::https(config(&certificate, &[b"h2"]), move |_| moved(302, &to)).await;
+    let client = client(&[server.named_line(), plain.line()]);
+    let request = Request { redirects: 1, ..trusting(&server, certificate.pin()) };
+    assert!(matches!(client.fetch(&request).await, Err(OutboundError::Denied(_))));
+    assert_eq!(plain.connected(), 0);
 }
 
 #[tokio::test]
