@@ -1,8 +1,8 @@
 //! Secrets of one plugin: kept sealed, used by name, never read back.
 //!
 //! Owns names, kinds and limits, and which of two secrets of one name counts: the operator's, given in files
-//! ([`Given`]). What plugins hand over or have made lies sealed in the store ([`vault`]). Does not own what is done with a
-//! secret: [`Identity`] and [`Credential`] are for the host's own client, HMAC is done here.
+//! ([`Given`]). What plugins hand over or have made lies sealed in the store ([`vault`]). Does not own what is done with
+//! a secret: [`Identity`] and [`Credential`] are for the host's own client, HMAC is done here.
 //!
 //! Invariants: there is no way to get a secret's content out, only its public part; content is in no text, neither
 //! errors nor `Debug`; what was acknowledged is on disk; memory that held content is wiped, as far as it is ours
