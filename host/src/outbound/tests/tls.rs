@@ -204,6 +204,26 @@ async fn connections_are_used_again_for_the_same_identity_and_trust_only() {
 }
 
 #[tokio::test]
+async fn over_http2_requests_share_a_connection_and_giving_one_up_does_not_end_it() {
+    let certificate = self_signed("host.test");
+    let server = Server::https(config(&certificate, &[b"h2"]), |seen| match &*seen.path {
+        "/large" => http::Response::new(vec![0; 1 << 20].into()),
+        _ => text("small"),
+    });
+    let server = server.await;
+    let client = client(&[server.named_line()]);
+    let request = |path| Request { trust: certificate.pin(), ..get(server.named(path)) };
+    let (first, second) = (client.send(&request("/large")).await.unwrap(), client.fetch(&request("/")).await);
+    assert_eq!(second.unwrap().body, "small", "while the first is not read");
+    drop(first);
+    let small = Request { limit: Some(10), ..request("/large") };
+    assert_eq!(client.fetch(&small).await, Err(OutboundError::TooLarge { limit: 10 }));
+    assert_eq!(client.fetch(&request("/large")).await.unwrap().body.len(), 1 << 20);
+    assert_eq!(client.fetch(&Request { method: "POST".into(), ..request("/") }).await.unwrap().body, "small");
+    assert_eq!((server.requests().len(), server.connected()), (5, 1));
+}
+
+#[tokio::test]
 async fn a_redirection_does_not_lead_out_of_tls() {
     let (certificate, plain) = (self_signed("host.test"), Server::http(|_| text("plain")).await);
     let to = plain.url("/");
