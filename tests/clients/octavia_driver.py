@@ -53,6 +53,7 @@ def arguments():
     parser.add_argument("--rotated", help="the amphora's next certificate and key, one file")
     parser.add_argument("--patient", action="store_true", help="202 for a reload may come before the new worker serves")
     parser.add_argument("--reloads", type=int, default=20)
+    parser.add_argument("--heartbeat-port", type=int, default=0, help="where heartbeats are to go; default: any")
     parser.add_argument("--heartbeat-key", default="insecure")
     parser.add_argument("--heartbeat-interval", type=int, default=1, help="seconds")
     parser.add_argument("--attempts", type=int, default=2)
@@ -82,7 +83,7 @@ def settings(given, store, heartbeats):
 
 def main():
     given = arguments()
-    with tempfile.TemporaryDirectory() as temporary, heartbeat_socket() as heartbeats:
+    with tempfile.TemporaryDirectory() as temporary, heartbeat_socket(given.heartbeat_port) as heartbeats:
         store = given.store or temporary
         session = Session(settings(given, store, heartbeats), given.attempts, given.wait)
         controller = Controller(given, session, store, heartbeats)

@@ -265,7 +265,7 @@ class Controller:
         step("no port", self.client.plug_network, self.amphora, {}, expected=REFUSED)
 
 
-def heartbeat_socket():
+def heartbeat_socket(port):
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    receiver.bind(("127.0.0.1", 0))
+    receiver.bind(("127.0.0.1", port))
     return receiver
