@@ -74,6 +74,9 @@ fn what_was_stopped_deleted_or_runs_again_is_left_alone() {
     assert_eq!((amphora.look(), amphora.starts()), (Next::Done, 0));
     amphora.act("stop").expect(202);
     assert_eq!((amphora.look(), amphora.starts()), (Next::Done, 0));
+    amphora.crash();
+    amphora.act("stop").expect(202);
+    assert_eq!((amphora.look(), amphora.starts()), (Next::Done, 0), "not what was to be started again, either");
     amphora.delete(&format!("/1.0/listeners/{LB}")).expect(200);
     amphora.crash();
     assert_eq!((amphora.look(), amphora.starts()), (Next::Done, 0));
