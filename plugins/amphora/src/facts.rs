@@ -199,16 +199,16 @@ pub fn info(context: Context<'_>) -> Result<Info, Refusal> {
 pub fn details(context: Context<'_>) -> Result<Details, Refusal> {
     let info = info(context)?;
     let machine = context.machine;
-    let lvs = lvs::listeners(context.files)?;
+    let (balancers, lvs) = (balancers(context.files)?, lvs::listeners(context.files)?);
     let numbers = Numbers {
         cpu: machine.cpu()?,
         memory: machine.memory()?,
         disk: machine.disk()?,
         load: machine.load()?,
         networks: machine.networks(Some(store::PROGRAM))?,
-        haproxies: running(context, balancers(context.files)?.iter().map(process))?,
+        haproxies: running(context, balancers.iter().map(process))?,
         lvs: running(context, lvs.iter().map(lvs::process))?,
-        listeners: listeners::ids(context)?,
+        listeners: listeners::ids(context, &balancers, &lvs)?,
     };
     Ok(document(info, numbers))
 }

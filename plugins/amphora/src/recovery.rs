@@ -2,8 +2,8 @@
 //!
 //! At once the first time, then after waits that grow, and after [`MOST`] ends within [`WINDOW_MS`] no more: then the
 //! controller has to say start or reload. Whether that is so is kept in a file for each process, which a start by the controller
-//! removes. A process whose configuration is gone, or that runs again, is left alone, and so is one while the controller starts it:
-//! if that fails the controller is told, and nothing else tries.
+//! removes. A process whose configuration is gone, or that runs again, is left alone, and so is one while the controller starts or
+//! stops it: if that fails the controller is told, and nothing else tries.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ const WINDOW_MS: u64 = 600_000;
 /// Ends within the window after which there are no more starts.
 const MOST: usize = 8;
 
-/// Longest that a start by the controller keeps this from acting; it ends before.
+/// Longest that a call of the controller keeps this from acting; it ends before.
 const HELD_MS: u64 = 60_000;
 
 /// Between two looks while it does.
@@ -104,7 +104,7 @@ fn path(name: &str) -> String {
     format!("run/ended/{name}.json")
 }
 
-/// Start a process, or replace it, because the controller wants it: its ends until then are forgotten, and one meanwhile is
+/// Start, replace or stop a process because the controller wants it: its ends until then are forgotten, and one meanwhile is
 /// that call's to deal with.
 ///
 /// # Errors
@@ -112,14 +112,14 @@ fn path(name: &str) -> String {
 pub fn held<T, E: From<files::Error>>(
     context: Context<'_>,
     name: &str,
-    start: impl FnOnce() -> Result<T, E>,
+    act: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
     let held = History { held: Some(context.machine.now() + HELD_MS), ..History::default() };
     // Numbers and lists of them are always JSON.
     context.files.write(&path(name), &serde_json::to_vec(&held).unwrap_or_default())?;
-    let started = start();
+    let done = act();
     forget(context, name)?;
-    started
+    done
 }
 
 /// Forget the ends of a process.

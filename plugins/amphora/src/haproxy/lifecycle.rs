@@ -63,13 +63,14 @@ pub enum Deed {
     Nothing,
 }
 
-/// What an action comes to. A reload of what does not run is a start: the controller relies on it.
+/// What an action comes to. A reload of what does not run is a start: the controller relies on it. A stop of what does not
+/// run is one too: it might be about to be started again.
 pub fn decide(action: Action, running: bool) -> Deed {
     match (action, running) {
         (Action::Start | Action::Reload, false) => Deed::Launch,
-        (Action::Start, true) | (Action::Stop, false) => Deed::Nothing,
+        (Action::Start, true) => Deed::Nothing,
         (Action::Reload, true) => Deed::Replace,
-        (Action::Stop, true) => Deed::End,
+        (Action::Stop, _) => Deed::End,
     }
 }
 
@@ -339,7 +340,8 @@ fn as_known(context: Context<'_>, words: &str) -> String {
 
 /// Have it not run. Its files of the time when it ran are removed: others would take them for signs of life.
 fn end(context: Context<'_>, lb: &Id) -> Result<(), Fault> {
-    context.machine.stop(&process(lb), GRACE_MS)?;
+    let name = process(lb);
+    recovery::held(context, &name, || context.machine.stop(&name, GRACE_MS))?;
     context.files.remove(&pid_file(lb))?;
     Ok(context.files.remove(&socket(lb))?)
 }
@@ -350,7 +352,6 @@ fn end(context: Context<'_>, lb: &Id) -> Result<(), Fault> {
 /// 500 if it does not end; then all of it is still there.
 pub fn delete(context: Context<'_>, lb: &Id) -> Result<(), Refusal> {
     end(context, lb).map_err(failed("Error stopping haproxy"))?;
-    recovery::forget(context, &process(lb))?;
     context.files.remove(&format!("certs/{lb}"))?;
     Ok(context.files.remove(lb.text())?)
 }

@@ -78,7 +78,7 @@ pub fn parsed(files: &dyn Files, lb: &Id) -> Result<Option<Rc<Result<Config, Str
 pub fn balancers(files: &dyn Files) -> Result<Vec<Id>, files::Error> {
     let mut known = Vec::new();
     for id in files.names("")?.iter().filter_map(|name| Id::parse(name)) {
-        if files.names(id.text())?.iter().any(|file| file == "haproxy.cfg") {
+        if files.stamp(&path(&id, "haproxy.cfg"))?.is_some() {
             known.push(id);
         }
     }

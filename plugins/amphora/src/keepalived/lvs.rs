@@ -12,7 +12,6 @@ use crate::haproxy::stat::Row;
 use crate::haproxy::store::bad_id;
 use crate::machine::Fault;
 use crate::names::Id;
-use crate::recovery;
 use crate::refusal::{Refusal, failed, ok, ok_with, tagged};
 
 /// Name of the program that tells LVS's counters, among those that the operator lists.
@@ -23,7 +22,6 @@ const SUFFIX: &str = ".conf";
 /// Of the copy that keepalived is given.
 const RUN_SUFFIX: &str = ".run";
 const TABLE_MS: u32 = 5_000;
-const GRACE_MS: u32 = 5_000;
 
 fn path(id: &Id, suffix: &str) -> String {
     format!("lvs/{PREFIX}{id}{suffix}")
@@ -96,7 +94,7 @@ pub fn download(context: Context<'_>, id: &str) -> Result<Answer, Refusal> {
 pub fn act(context: Context<'_>, id: &Id, action: Action) -> Result<Answer, Refusal> {
     let name = process(id);
     let verb = if action == Action::Reload { "restart" } else { action.name() };
-    let stop = || context.machine.stop(&name, GRACE_MS);
+    let stop = || vrrp::stop(context, &name);
     let outcome = runs(context, &name).and_then(|running| match decide(action, running) {
         Deed::Launch => launch(context, id),
         Deed::Replace => stop().and_then(|()| launch(context, id)),
@@ -165,14 +163,12 @@ fn is_taken_up(context: Context<'_>, id: &Id, text: &str) -> Result<bool, String
 /// 500 if it does not end.
 pub fn delete(context: Context<'_>, id: &Id) -> Result<(), Refusal> {
     let name = process(id);
-    let stopping = match runs(context, &name) {
-        Ok(true) => context.machine.stop(&name, GRACE_MS),
+    let stopping = match vrrp::stop(context, &name) {
         // Without processes none of them runs.
-        Ok(false) | Err(Fault::Missing(_)) => Ok(()),
-        Err(fault) => Err(fault),
+        Err(Fault::Missing(_)) => Ok(()),
+        other => other,
     };
     stopping.map_err(failed("Error stopping keepalivedlvs"))?;
-    recovery::forget(context, &name)?;
     for suffix in [".pid", ".vrrp.pid", ".check.pid", RUN_SUFFIX, SUFFIX] {
         context.files.remove(&path(id, suffix))?;
     }

@@ -63,8 +63,8 @@ pub fn act(context: Context<'_>, action: &str) -> Result<Answer, Refusal> {
     let (deed, done) = match decide(action, running) {
         Deed::Launch => (launch(context), "started"),
         Deed::Replace => (reload(context), "reloaded"),
-        Deed::End => (context.machine.stop(PROCESS, GRACE_MS), "stoped"),
-        Deed::Nothing => (Ok(()), "stoped"),
+        Deed::End => (stop(context, PROCESS), "stoped"),
+        Deed::Nothing => (Ok(()), "started"),
     };
     deed.map_err(crate::refusal::failed(&format!("Failed to {} octavia-keepalived service", action.name())))?;
     Ok(ok_with(202, format!("keepalived {done}")))
@@ -72,6 +72,14 @@ pub fn act(context: Context<'_>, action: &str) -> Result<Answer, Refusal> {
 
 fn launch(context: Context<'_>) -> Result<(), Fault> {
     launched(context, PROCESS, || begin(context))
+}
+
+/// Have something of keepalived's not run.
+///
+/// # Errors
+/// If it does not end.
+pub fn stop(context: Context<'_>, name: &str) -> Result<(), Fault> {
+    recovery::held(context, name, || context.machine.stop(name, GRACE_MS))
 }
 
 /// Start it.

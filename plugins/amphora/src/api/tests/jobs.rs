@@ -74,6 +74,9 @@ fn what_was_stopped_deleted_or_runs_again_is_left_alone() {
     assert_eq!((amphora.look(), amphora.starts()), (Next::Done, 0));
     amphora.act("stop").expect(202);
     assert_eq!((amphora.look(), amphora.starts()), (Next::Done, 0));
+    amphora.crash();
+    amphora.act("stop").expect(202);
+    assert_eq!((amphora.look(), amphora.starts()), (Next::Done, 0), "not what was to be started again, either");
     amphora.delete(&format!("/1.0/listeners/{LB}")).expect(200);
     amphora.crash();
     assert_eq!((amphora.look(), amphora.starts()), (Next::Done, 0));
@@ -95,7 +98,7 @@ fn what_ends_while_the_controller_starts_it_is_left_to_that_call() {
 #[test]
 fn a_call_that_never_came_to_its_end_does_not_hold_for_ever() {
     let amphora = amphora().configured();
-    let left = format!("{{\"ends\": [], \"due\": null, \"held\": 60000}}");
+    let left = r#"{"ends": [], "due": null, "held": 60000}"#;
     amphora.files.write(&format!("run/ended/{}.json", process()), left.as_bytes()).unwrap();
     amphora.crash();
     assert_eq!((amphora.look(), amphora.starts()), (Next::LookAgain(1000), 0));
