@@ -16,6 +16,8 @@ fn bed(controller: &Controller) -> (Bed, u16) {
     let bed = Bed::example("amphora");
     let heartbeats = free_port();
     bed.change_config("127.0.0.1:5555", &format!("127.0.0.1:{heartbeats}"));
+    // Every start of haproxy touches a TLS cache that is two fifths of this.
+    bed.change_config("memory = \"1GiB\"", "memory = \"512MiB\"");
     for (from, to) in [("server.pem", "data/plugins/amphora/server.pem"), ("client_ca.pem", "data/pki/client-ca.crt")] {
         let to = bed.path().join(to);
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -35,7 +37,8 @@ async fn serving(controller: &Controller) -> (Bed, u16) {
 /// What curl says to a request of the controller's: the status, the type and the body.
 async fn curl(controller: &Controller, port: u16, arguments: &[&str], path: &str) -> (String, String, String) {
     let mut curl = Command::new("curl");
-    curl.args(["-sS", "--path-as-is", "-w", "\n%{http_code}\n%{content_type}", "--cacert"]).arg(controller.file("server_ca.pem"));
+    curl.args(["-sS", "--http1.1", "--path-as-is", "-w", "\n%{http_code}\n%{content_type}", "--cacert"])
+        .arg(controller.file("server_ca.pem"));
     curl.arg("--cert").arg(controller.file("client.pem")).args(["--resolve", &format!("{AMPHORA}:{port}:127.0.0.1")]);
     let output = curl.args(arguments).arg(format!("https://{AMPHORA}:{port}{path}")).output().await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -80,7 +83,8 @@ async fn haproxy_serves_on_while_the_host_is_killed_and_the_next_host_knows_it()
     let host = Process::start(&bed).await;
     controller.drive(host.address.port(), &["create"], Path::new(BASE), &more).await;
     let ask = async || {
-        let output = Command::new("curl").args(["-sS", &format!("http://127.0.0.1:{}/", ports[0])]).output().await.unwrap();
+        let output =
+            Command::new("curl").args(["-sS", &format!("http://127.0.0.1:{}/", ports[0])]).output().await.unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     assert_eq!(ask().await, "here");
@@ -146,7 +150,10 @@ async fn what_is_hostile_or_broken_is_refused_and_changes_nothing() {
         ("program evil\n    command /bin/touch /tmp/evil\n", "program"),
         ("global\n    lua-load /tmp/evil.lua\n", "lua-load"),
         ("backend b\n    option external-check\n    external-check command /bin/touch\n", "external-check"),
-        ("frontend x\n    mode http\n    bind 127.0.0.1:1 ssl crt-list /var/lib/octavia/certs/lb1/none.pem\n", "none.pem"),
+        (
+            "frontend x\n    mode http\n    bind 127.0.0.1:1 ssl crt-list /var/lib/octavia/certs/lb1/none.pem\n",
+            "none.pem",
+        ),
         ("nonsense\n", "nonsense"),
     ] {
         let (status, kind, body) = put(&format!("{good}{line}"), "lb1").await;
@@ -159,7 +166,10 @@ async fn what_is_hostile_or_broken_is_refused_and_changes_nothing() {
     // Ways out of the directory.
     for id in ["..", "%2e%2e", "%2e%2e%2f%2e%2e%2fetc", "..%5c..", "lb1%00", "."] {
         let (status, kind, body) = put(&good, id).await;
-        assert!(["400", "404", "405"].contains(&status.as_str()) && kind == "application/json", "{id}: {status} {kind} {body}");
+        assert!(
+            ["400", "404", "405"].contains(&status.as_str()) && kind == "application/json",
+            "{id}: {status} {kind} {body}"
+        );
         for file in ["x.pem", "..%2f..%2fx.pem", "%2e%2e", "a%2fb.pem"] {
             let path = format!("/1.0/loadbalancer/{id}/certificates/{file}");
             let (status, kind, _) = curl(&controller, port, &["-X", "PUT", "--data-binary", "x"], &path).await;
@@ -190,7 +200,8 @@ async fn what_is_hostile_or_broken_is_refused_and_changes_nothing() {
     let other = Controller::new().await.unwrap();
     for arguments in [vec!["--cert".to_owned(), other.file("client.pem").display().to_string()], Vec::new()] {
         let mut curl = Command::new("curl");
-        curl.args(["-sS", "--resolve", &format!("{AMPHORA}:{port}:127.0.0.1"), "--cacert"]).arg(controller.file("server_ca.pem"));
+        curl.args(["-sS", "--resolve", &format!("{AMPHORA}:{port}:127.0.0.1"), "--cacert"])
+            .arg(controller.file("server_ca.pem"));
         let output = curl.args(&arguments).arg(format!("https://{AMPHORA}:{port}/")).output().await.unwrap();
         assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
     }
