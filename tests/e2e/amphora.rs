@@ -12,7 +12,7 @@ use crate::octavia::{AMPHORA, Controller, SCENARIOS, Step, differences, free_por
 const BASE: &str = "/var/lib/octavia";
 
 /// The example's configuration, with the certificates of this controller, and where heartbeats may go.
-fn bed(controller: &Controller) -> (Bed, u16) {
+pub fn bed(controller: &Controller) -> (Bed, u16) {
     let bed = Bed::example("amphora");
     let heartbeats = free_port();
     bed.change_config("127.0.0.1:5555", &format!("127.0.0.1:{heartbeats}"));
@@ -35,7 +35,7 @@ async fn serving(controller: &Controller) -> (Bed, u16) {
 }
 
 /// What curl says to a request of the controller's: the status, the type and the body.
-async fn curl(controller: &Controller, port: u16, arguments: &[&str], path: &str) -> (String, String, String) {
+pub async fn curl(controller: &Controller, port: u16, arguments: &[&str], path: &str) -> (String, String, String) {
     let mut curl = Command::new("curl");
     curl.args(["-sS", "--http1.1", "--path-as-is", "-w", "\n%{http_code}\n%{content_type}", "--cacert"])
         .arg(controller.file("server_ca.pem"));
@@ -59,6 +59,7 @@ async fn octavias_driver_finds_no_difference_to_octavias_agent() {
     let more = ["--reloads", "200", "--heartbeat-port", &heartbeats];
     let steps = controller.drive(bed.address().port(), &SCENARIOS, Path::new(BASE), &more).await;
     assert_eq!(differences(&steps), "");
+    assert!(steps.iter().all(|step| step.retries == 0), "{steps:?}");
     assert_eq!(result(&steps, "reloads")["failed"], 0, "requests failed while haproxy was reloaded");
     println!("reloads: {}", result(&steps, "reloads"));
 }

@@ -3,6 +3,7 @@
 
 mod access;
 mod amphora;
+mod amphora_network;
 mod crash;
 mod durability;
 mod full_disk;
