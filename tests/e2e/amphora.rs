@@ -1,10 +1,14 @@
 //! Amphora on the real host, as its example configures it: octavia's driver, Debian's haproxy, traffic.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use plugbay_tests::{Bed, Process, component};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::Command;
+use tokio::sync::Notify;
 
 use crate::octavia::{AMPHORA, Controller, SCENARIOS, Step, differences, free_port};
 
@@ -73,9 +77,11 @@ async fn haproxy_serves_on_while_the_host_is_killed_and_the_next_host_knows_it()
     let ports = [free_port(), free_port()].map(|port| port.to_string());
     let member = free_port();
     let members = tokio::net::TcpListener::bind(("127.0.0.1", member)).await.unwrap();
+    let rest = Arc::new(Notify::new());
+    let gate = rest.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = members.accept().await {
-            tokio::spawn(answer(stream));
+            tokio::spawn(answer(stream, gate.clone()));
         }
     });
     let (member, store) = (format!("127.0.0.1:{member}"), store.to_str().unwrap().to_owned());
@@ -98,21 +104,32 @@ async fn haproxy_serves_on_while_the_host_is_killed_and_the_next_host_knows_it()
     let (_, _, details) = curl(&controller, host.address.port(), &[], "/1.0/details").await;
     let details: Value = serde_json::from_str(&details).unwrap();
     assert_eq!(details["haproxy_count"], 1, "{details}");
-    // The controller goes on as if nothing had been: a reload of the same process, no start.
+    // The controller goes on as if nothing had been: a reload of the same process, no start. What began before it ends well.
+    let mut slow = TcpStream::connect(format!("127.0.0.1:{}", ports[0])).await.unwrap();
+    slow.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut begun = Vec::new();
+    while !begun.ends_with(b"he") {
+        assert_ne!(slow.read_buf(&mut begun).await.unwrap(), 0, "{begun:?}");
+    }
     controller.drive(host.address.port(), &["create"], Path::new(BASE), &more).await;
     assert_eq!((ask().await.as_str(), haproxy(&bed)), ("here", pid));
+    rest.notify_one();
+    slow.read_to_end(&mut begun).await.unwrap();
+    assert!(begun.ends_with(b"here"), "{}", String::from_utf8_lossy(&begun));
     controller.drive(host.address.port(), &["create", "delete-last"], Path::new(BASE), &more).await;
     assert!(!Path::new(&format!("/proc/{pid}/exe")).exists(), "it runs on");
     host.terminate().await;
 }
 
-/// A web server whose answer is always the same.
-async fn answer(mut stream: tokio::net::TcpStream) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// A web server whose answer is always the same; the second half of `/slow` waits.
+async fn answer(mut stream: TcpStream, gate: Arc<Notify>) {
     let mut head = [0; 4096];
-    while let Ok(1..) = stream.read(&mut head).await {
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhere";
-        if stream.write_all(answer).await.is_err() {
+    while let Ok(length @ 1..) = stream.read(&mut head).await {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhe").await;
+        if head[..length].starts_with(b"GET /slow") {
+            gate.notified().await;
+        }
+        if stream.write_all(b"re").await.is_err() {
             return;
         }
     }

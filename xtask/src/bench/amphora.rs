@@ -34,6 +34,15 @@ struct Octavia {
     directory: PathBuf,
 }
 
+/// Removed when dropped.
+struct Data(PathBuf);
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 /// Ended with all that it started.
 struct Agent(Child);
 
@@ -56,7 +65,9 @@ pub fn measure(workspace: &Workspace, directory: &Path, rounds: usize, length: D
     run(octavia.script("octavia_pki.py").arg(directory).arg(AMPHORA))?;
     let agent = free_address()?;
     let _agent = octavia.agent(agent)?;
-    let (_host, plugin) = octavia.host(workspace)?;
+    // haproxy's socket is below it, and its path may not be long.
+    let data = Data(std::env::temp_dir().join(format!("plugbay-bench-{}", std::process::id())));
+    let (_host, plugin) = octavia.host(workspace, &data.0)?;
     octavia.drive(agent, &directory.join("agent/octavia"), &["create"])?;
     octavia.drive(plugin, Path::new("/var/lib/octavia"), &["create"])?;
     let mut details = Details::default();
@@ -95,14 +106,14 @@ impl Octavia {
         if said.trim() == "serving" { Ok(agent) } else { Err("octavia's agent does not start; it needs root".into()) }
     }
 
-    fn host(&self, workspace: &Workspace) -> Outcome<(Server, SocketAddr)> {
+    fn host(&self, workspace: &Workspace, data: &Path) -> Outcome<(Server, SocketAddr)> {
         let folder = self.file("plugins.d");
         fs::create_dir_all(&folder).context(folder.display())?;
         place(&workspace.plugins().join("amphora.wasm"), &folder.join("amphora.wasm"))?;
         let (address, admin) = (free_address()?, free_address()?);
         let config = self.file("plugbay.toml");
         let text = format!(
-            "admin.bind = \"{admin}\"\nlog.filter = \"error\"\n[[listener]]\nname = \"default\"\nbind = \"{address}\"\n\
+            "data_dir = {data:?}\nadmin.bind = \"{admin}\"\nlog.filter = \"error\"\n[[listener]]\nname = \"default\"\nbind = \"{address}\"\n\
              tls = {{ cert = \"server.pem\", client_auth = \"required\", client_ca = \"client_ca.pem\" }}\n\
              [plugin.amphora]\nmounts = [{{ auth = \"none\" }}]\n\
              grants = [\"filesystem\", \"process\", \"system\", \"udp\"]\n\
