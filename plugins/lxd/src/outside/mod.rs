@@ -6,7 +6,7 @@
 
 mod absent;
 #[cfg(test)]
-pub mod fake;
+pub(crate) mod fake;
 
 use std::rc::Rc;
 
