@@ -81,7 +81,12 @@ pub fn check(value: Value) -> Checked {
             Value::String(text) => {
                 checked.bag.insert(key, text);
             }
-            _ => checked.errors.push(refusal(Some(&key), None, "not_a_string", "values of a bag are strings; write lists as JSON text")),
+            _ => checked.errors.push(refusal(
+                Some(&key),
+                None,
+                "not_a_string",
+                "values of a bag are strings; write lists as JSON text",
+            )),
         }
     }
     checked.check_version();
@@ -141,7 +146,8 @@ impl Checked {
         for (index, value) in list.into_iter().enumerate() {
             match check_entry(&value) {
                 Ok(entry) => {
-                    if !self.entries.iter().any(|known| known.certificate.fingerprint == entry.certificate.fingerprint) {
+                    if !self.entries.iter().any(|known| known.certificate.fingerprint == entry.certificate.fingerprint)
+                    {
                         self.entries.push(entry);
                     }
                     good.push(value);

@@ -116,7 +116,9 @@ fn key(certificate: &X509Certificate<'_>) -> (String, u32) {
     let (kind, bits) = match info.parsed() {
         Ok(PublicKey::RSA(key)) => ("RSA".to_owned(), modulus_bits(key.modulus)),
         // Each of the two coordinates of a point of P-521 has a few bits that are never set.
-        Ok(PublicKey::EC(point)) => ("EC".to_owned(), Some(point.key_size()).map_or(0, |bits| if bits == 528 { 521 } else { bits })),
+        Ok(PublicKey::EC(point)) => {
+            ("EC".to_owned(), Some(point.key_size()).map_or(0, |bits| if bits == 528 { 521 } else { bits }))
+        }
         _ if algorithm == "1.3.101.112" => ("Ed25519".to_owned(), 256),
         _ => (algorithm, info.subject_public_key.data.len() * 8),
     };

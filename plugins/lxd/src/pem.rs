@@ -98,7 +98,9 @@ mod tests {
 
     #[test]
     fn a_private_key_is_refused_wherever_it_stands() {
-        for label in ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "OPENSSH PRIVATE KEY"] {
+        for label in
+            ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "OPENSSH PRIVATE KEY"]
+        {
             let key = format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
             for text in [key.clone(), encode(&[1]) + &key, key.clone() + &encode(&[1])] {
                 assert_eq!(first_certificate(&text), Err(PemError::PrivateKey), "{text}");

@@ -42,7 +42,8 @@ impl Wanted {
         let prefix = keys::edges(relation);
         for entry in kv::prefix(&prefix) {
             let entry = entry?;
-            let unit = entry.key.strip_prefix(&prefix).and_then(|rest| rest.split_once('/')).map(|(unit, _)| unit.to_owned());
+            let unit =
+                entry.key.strip_prefix(&prefix).and_then(|rest| rest.split_once('/')).map(|(unit, _)| unit.to_owned());
             let edge: Edge = entry.json()?.value;
             edges.push((unit.unwrap_or_default(), edge.place, keys::last(&entry.key).to_owned(), edge));
         }
@@ -104,7 +105,7 @@ pub fn compute(relation: &str, all: &[Seen], settings: &Settings, now: i64) -> R
 fn holds(ledger: &Ledger, seen: &Seen, now: i64) -> bool {
     let known = match (seen.status.state, seen.status.away_since) {
         (NodeState::Online, _) => true,
-        (_, Some(since)) => ledger.since <= since,
+        (_, Some(since)) => ledger.since < since,
         _ => false,
     };
     known && ledger.state == State::Registered && now <= ledger.not_after * 1000 + 999

@@ -33,11 +33,17 @@ pub(super) fn relation(request: &Request, id: &str) -> Result<Relation, Problem>
         match known {
             Some(known) if known == id => {}
             Some(_) => return Err(Problem::forbidden("The token is that of another relation.")),
-            None if request.user().is_some() => return Err(Problem::forbidden("Only operators may do this without the relation's token.")),
+            None if request.user().is_some() => {
+                return Err(Problem::forbidden("Only operators may do this without the relation's token."));
+            }
             // The token went with the relation; that it was broken is what its requirer has to learn.
-            None if bearer(request).is_some() && is_broken(id)? => return Err(Problem::new(410).detail("The relation was broken.")),
+            None if bearer(request).is_some() && is_broken(id)? => {
+                return Err(Problem::new(410).detail("The relation was broken."));
+            }
             None => {
-                return Err(Problem::unauthorized("The relation's token is needed.").header("www-authenticate", "Bearer"));
+                return Err(
+                    Problem::unauthorized("The relation's token is needed.").header("www-authenticate", "Bearer")
+                );
             }
         }
     }

@@ -44,7 +44,10 @@ pub fn surface(outside: &Outside) -> Surface {
         (Route::get("/v1/relations/{id}/units/{n}", "unit-get").plugin_decides(), units::get),
         (Route::delete("/v1/relations/{id}/units/{n}", "unit-depart").plugin_decides(), units::delete),
         (Route::get("/v1/relations/{id}/units/{n}/data", "bag-get").plugin_decides(), bags::get),
-        (Route::get("/v1/relations/{id}/certificates", "relation-certificates").plugin_decides(), certificates::of_relation),
+        (
+            Route::get("/v1/relations/{id}/certificates", "relation-certificates").plugin_decides(),
+            certificates::of_relation,
+        ),
         (operator(Route::get("/v1/certificates", "certificate-list")), certificates::list),
         (operator(Route::get("/v1/certificates/{fp}", "certificate-get")), certificates::get),
         (operator(Route::post("/v1/reconcile", "reconcile")).buffered(BODY), nodes::reconcile),

@@ -58,7 +58,10 @@ fn etag(seen: &Seen) -> String {
 
 pub(super) fn put(outside: &Outside, request: &Request, params: Params<'_>) -> Result<Answer, Problem> {
     let name = params.get("name");
-    if name.is_empty() || name.len() > 63 || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+    if name.is_empty()
+        || name.len() > 63
+        || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    {
         return Err(invalid("a node's name has 1 to 63 letters, digits, `-`, `_`, `.`"));
     }
     let put: Put = request.json().map_err(|problem| without_secrets(&problem))?;
@@ -99,7 +102,11 @@ pub(super) fn patch(outside: &Outside, request: &Request, params: Params<'_>) ->
                 }
                 ("endpoint", Value::String(text)) => node.endpoint = endpoint(text)?,
                 ("client_certificate" | "client_key", Value::String(_)) => {}
-                _ => return Err(invalid("a patch has `enabled`, `projects`, `endpoint`, `client_certificate` with `client_key`")),
+                _ => {
+                    return Err(invalid(
+                        "a patch has `enabled`, `projects`, `endpoint`, `client_certificate` with `client_key`",
+                    ));
+                }
             }
         }
         if let Some(own) = &own {
@@ -117,41 +124,64 @@ fn save(
     fresh: Option<(&str, &str)>,
     make: impl Fn(Option<&Seen>) -> Result<Node, Problem>,
 ) -> Result<Answer, Problem> {
-    let settings = Settings::load()?;
     let mut identity = None;
     for _ in 0..ATTEMPTS {
-        let all = kept::all()?;
-        let old = all.iter().find(|seen| seen.node.name == name);
-        conditions::before_write(request, old.map(etag).as_deref(), &settings)?;
-        let mut node = make(old)?;
-        check(&node, old, &all)?;
-        if let (None, Some((certificate, key))) = (&identity, fresh) {
-            let new = format!("node-{name}-{}", crypto::hex(&crypto::random(8)?));
-            outside.secrets.put_identity(&new, certificate, key).map_err(|fault| problem(&fault))?;
-            identity = Some(new);
+        match try_save(outside, request, name, fresh, &mut identity, &make) {
+            Ok(Some(answer)) => return Ok(answer),
+            Ok(None) => {}
+            Err(problem) => {
+                if let Some(identity) = identity {
+                    forget(outside, &identity);
+                }
+                return Err(problem);
+            }
         }
-        node.identity = identity.clone().or_else(|| old.map(|old| old.node.identity.clone())).unwrap_or_default();
-        let mut tx = Transaction::new();
-        tx.check_unchanged(keys::node(name), old.map(|old| old.version));
-        tx.put_json(keys::node(name), &node)?;
-        tx.put(keys::poke(&node.store), Vec::new());
-        tx.put(keys::STALE, Vec::new());
-        if !all.iter().any(|seen| seen.node.store == node.store) {
-            tx.enqueue(converge::job(&node.store));
-        }
-        let version = match tx.commit() {
-            Ok(version) => version,
-            Err(kv::Error::Conflict(_)) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        if let (Some(old), true) = (old, identity.is_some()) {
-            forget(outside, &old.node.identity);
-        }
-        let seen = Seen { node, version, status: old.map(|old| old.status.clone()).unwrap_or_default() };
-        let answer = Answer::json(if old.is_some() { 200 } else { 201 }, &views::node(&seen)).header("etag", etag(&seen));
-        return Ok(if old.is_some() { answer } else { answer.header("location", request.url(&request.path)) });
+    }
+    if let Some(identity) = identity {
+        forget(outside, &identity);
     }
     Err(Problem::conflict("Others are changing this node; try again."))
+}
+
+/// One attempt; none if another write came first. `identity` is the new credential, once it is with the host.
+fn try_save(
+    outside: &Outside,
+    request: &Request,
+    name: &str,
+    fresh: Option<(&str, &str)>,
+    identity: &mut Option<String>,
+    make: impl Fn(Option<&Seen>) -> Result<Node, Problem>,
+) -> Result<Option<Answer>, Problem> {
+    let all = kept::all()?;
+    let old = all.iter().find(|seen| seen.node.name == name);
+    conditions::before_write(request, old.map(etag).as_deref(), &Settings::load()?)?;
+    let mut node = make(old)?;
+    check(&node, old, &all)?;
+    if let (None, Some((certificate, key))) = (&identity, fresh) {
+        let new = format!("node-{name}-{}", crypto::hex(&crypto::random(8)?));
+        outside.secrets.put_identity(&new, certificate, key).map_err(|fault| problem(&fault))?;
+        *identity = Some(new);
+    }
+    node.identity = identity.clone().or_else(|| old.map(|old| old.node.identity.clone())).unwrap_or_default();
+    let mut tx = Transaction::new();
+    tx.check_unchanged(keys::node(name), old.map(|old| old.version));
+    tx.put_json(keys::node(name), &node)?;
+    tx.put(keys::poke(&node.store), Vec::new());
+    tx.put(keys::STALE, Vec::new());
+    if !all.iter().any(|seen| seen.node.store == node.store) {
+        tx.enqueue(converge::job(&node.store));
+    }
+    let version = match tx.commit() {
+        Ok(version) => version,
+        Err(kv::Error::Conflict(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if let (Some(old), Some(_)) = (old, &identity) {
+        forget(outside, &old.node.identity);
+    }
+    let seen = Seen { node, version, status: old.map(|old| old.status.clone()).unwrap_or_default() };
+    let answer = Answer::json(if old.is_some() { 200 } else { 201 }, &views::node(&seen)).header("etag", etag(&seen));
+    Ok(Some(if old.is_some() { answer } else { answer.header("location", request.url(&request.path)) }))
 }
 
 fn check(node: &Node, old: Option<&Seen>, all: &[Seen]) -> Result<(), Problem> {
@@ -177,9 +207,9 @@ pub(super) fn delete(outside: &Outside, request: &Request, params: Params<'_>) -
     let seen = known(params)?;
     conditions::before_write(request, Some(&etag(&seen)), &Settings::load()?)?;
     let store = seen.node.store.clone();
-    let shared = kept::all()?.iter().any(|other| {
-        other.node.store == store && other.node.name != seen.node.name && !other.node.deleting
-    });
+    let shared = kept::all()?
+        .iter()
+        .any(|other| other.node.store == store && other.node.name != seen.node.name && !other.node.deleting);
     if shared {
         // Another member of the cluster answers for the store.
         stores::remove_node(outside, &seen.node, seen.version)?;
@@ -242,12 +272,17 @@ fn without_secrets(problem: &Problem) -> Problem {
 fn pin(put: &Put) -> Result<String, Problem> {
     match (&put.server_certificate, &put.server_fingerprint) {
         (Some(text), None) => {
-            let block = pem::first_certificate(text).map_err(|error| Problem::unprocessable(format!("server_certificate: {error}")))?;
+            let block = pem::first_certificate(text)
+                .map_err(|error| Problem::unprocessable(format!("server_certificate: {error}")))?;
             Ok(hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&block.der)))
         }
         (None, Some(text)) => {
             let text = text.replace(':', "").to_ascii_lowercase();
-            if is_fingerprint(&text) { Ok(text) } else { Err(invalid("`server_fingerprint` is a SHA-256 in 64 hex digits")) }
+            if is_fingerprint(&text) {
+                Ok(text)
+            } else {
+                Err(invalid("`server_fingerprint` is a SHA-256 in 64 hex digits"))
+            }
         }
         _ => Err(invalid("one of `server_certificate` and `server_fingerprint` is needed")),
     }
@@ -293,7 +328,9 @@ mod tests {
         assert_eq!(endpoint("https://lxd.example").unwrap(), "https://lxd.example:8443");
         assert_eq!(endpoint("https://[fd00::1]:9").unwrap(), "https://[fd00::1]:9");
         assert_eq!(endpoint("https://[fd00::1]").unwrap(), "https://[fd00::1]:8443");
-        for wrong in ["http://a:1", "https://", "https://a:1/x", "https://u@a:1", "https://a:0", "https://a:x", "https://a?b"] {
+        for wrong in
+            ["http://a:1", "https://", "https://a:1/x", "https://u@a:1", "https://a:0", "https://a:x", "https://a?b"]
+        {
             assert_eq!(endpoint(wrong).unwrap_err().status(), 422, "{wrong}");
         }
     }

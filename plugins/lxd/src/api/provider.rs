@@ -100,7 +100,9 @@ pub(super) fn resume_events(
     // The head was sent, so that problems can only end the stream.
     let current = match current(outside, request, params) {
         Ok(current) => current,
-        Err(problem) if problem.status() == 410 => return Ok(Answer::bytes(200, "", "event: broken\ndata: {}\n\n").into_step()),
+        Err(problem) if problem.status() == 410 => {
+            return Ok(Answer::bytes(200, "", "event: broken\ndata: {}\n\n").into_step());
+        }
         Err(_) => return Ok(Answer::new(200).into_step()),
     };
     let Some(beats) = streaming.beats.checked_sub(1) else { return Ok(Answer::new(200).into_step()) };

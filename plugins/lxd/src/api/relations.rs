@@ -9,10 +9,10 @@ use super::{access, conditions};
 use crate::bag;
 use crate::converge::stores;
 use crate::outside::Outside;
+use crate::published::Wanted;
 use crate::settings::Settings;
 use crate::store::records::{Ledger, Relation};
 use crate::store::{index, keys, nodes, relations as kept};
-use crate::published::Wanted;
 use crate::views;
 
 /// Most relations in one listing, unless fewer are asked for.

@@ -7,9 +7,9 @@ use super::{access, conditions};
 use crate::bag::Bag;
 use crate::outside::Outside;
 use crate::settings::Settings;
+use crate::store::keys;
 use crate::store::records::Relation;
 use crate::store::relations::{self as kept, Wrote};
-use crate::store::keys;
 use crate::views;
 
 /// Relation and unit of a path, for who may know.

@@ -60,7 +60,9 @@ fn desired() -> Result<BTreeSet<String>, kv::Error> {
 /// What the listing settles by itself: somebody deleted the entry, or an open intent has come true.
 fn settled(ledger: &Ledger, wanted: bool, name: Option<&str>, now: i64) -> Option<Ledger> {
     match (ledger.state, name) {
-        (State::Registered, None) if wanted => Some(Ledger { state: State::Pending, owned: false, intent: None, ..ledger.clone() }),
+        (State::Registered, None) if wanted => {
+            Some(Ledger { state: State::Pending, owned: false, intent: None, ..ledger.clone() })
+        }
         (State::Pending, Some(name)) if wanted => Some(Ledger {
             state: State::Registered,
             owned: ledger.owned || ledger.intent.as_deref() == Some(name),

@@ -27,6 +27,7 @@ use crate::store::nodes::{self, Seen};
 use crate::store::records::{NodeState, Relation, Work};
 use crate::store::{index, keys};
 use one::{Look, Stop};
+use probe::Probed;
 
 /// Name of the job.
 pub const JOB: &str = "converge";
@@ -137,8 +138,12 @@ pub struct Run<'a> {
     pub draining: bool,
     /// When the run began, milliseconds since 1970.
     pub began: i64,
-    /// When there is something to do again, milliseconds since 1970.
+    /// When a certificate is to be looked at again, milliseconds since 1970.
     pub next: i64,
+    /// When a node that is away is to be withdrawn, milliseconds since 1970.
+    pub grace: i64,
+    /// The nodes asked how they are.
+    pub probed: Probed,
 }
 
 impl Run<'_> {
@@ -176,14 +181,28 @@ fn pass(outside: &Outside, store: &str) -> Result<Outcome, Problem> {
     let revision = kv::prefix(&keys::todos(store)).limit(1).page()?.revision;
     let poke = kv::get(&keys::poke(store))?;
     let settings = Settings::load()?;
-    let mut work: Work = kv::get_json(&keys::work(store))?.map(|stored| stored.value).unwrap_or_default();
-    let mut run = Run { outside, next: now + settings.relist_ms(), settings, store, all, draining, began: now };
-    let due = poke.is_some() || now >= work.next_list || run.leader().is_none();
+    let known: Work = kv::get_json(&keys::work(store))?.map(|stored| stored.value).unwrap_or_default();
+    let mut work = known.clone();
+    let mut run = Run {
+        outside,
+        settings,
+        store,
+        all,
+        draining,
+        began: now,
+        next: i64::MAX,
+        grace: i64::MAX,
+        probed: Probed::default(),
+    };
+    let due = poke.is_some() || now >= known.next_list || run.leader().is_none();
     if due {
-        probe::probe(&mut run)?;
+        probe::first(&mut run)?;
     }
     let result = work_off(&mut run, due, &mut work)?;
-    if due || result == Worked::Failed {
+    if due {
+        probe::rest(&mut run)?;
+    }
+    if work != known {
         let mut tx = Transaction::new();
         tx.put_json(keys::work(store), &work)?;
         tx.commit()?;
@@ -198,8 +217,9 @@ fn pass(outside: &Outside, store: &str) -> Result<Outcome, Problem> {
     if result == Worked::More {
         return Ok(Outcome::retry_in(Duration::from_millis(1)));
     }
-    run.wake_at(work.next_list);
-    let wait = u64::try_from(run.next - outside.now_ms()).unwrap_or(0).max(200);
+    // A node that failed is left alone, whatever else would be due.
+    let next = if result == Worked::Failed { work.next_list } else { work.next_list.min(run.next) };
+    let wait = u64::try_from(next.min(run.grace) - outside.now_ms()).unwrap_or(0).max(200);
     let watches = vec![Watch::Prefix((keys::todos(store), revision)), Watch::Key((keys::poke(store), None))];
     Ok(Outcome::park(watches, Duration::from_millis(wait)))
 }
@@ -227,11 +247,13 @@ fn work_off(run: &mut Run<'_>, due: bool, work: &mut Work) -> Result<Worked, Pro
             probe::fell(run, &leader, &error)?;
             return failed(run, work);
         }
-        *work = Work { next_list: run.outside.now_ms() + run.settings.relist_ms(), failures: 0 };
+        work.next_list = run.outside.now_ms() + run.settings.relist_ms();
     }
     match todos(run, &leader)? {
-        Ok(true) => Ok(Worked::All),
-        Ok(false) => Ok(Worked::More),
+        Ok(all) => {
+            work.failures = 0;
+            Ok(if all { Worked::All } else { Worked::More })
+        }
         Err(error) => {
             probe::fell(run, &leader, &error)?;
             failed(run, work)
@@ -241,7 +263,8 @@ fn work_off(run: &mut Run<'_>, due: bool, work: &mut Work) -> Result<Worked, Pro
 
 fn failed(run: &Run<'_>, work: &mut Work) -> Result<Worked, Problem> {
     work.failures = work.failures.saturating_add(1);
-    let untrusted = run.members().all(|seen| matches!(seen.status.state, NodeState::Untrusted | NodeState::PinMismatch));
+    let untrusted =
+        run.members().all(|seen| matches!(seen.status.state, NodeState::Untrusted | NodeState::PinMismatch));
     // Somebody has to do something about those; asking again and again does not.
     let wait = if untrusted { backoff::SLOW } else { backoff::wait(work.failures)? };
     work.next_list = run.outside.now_ms() + wait;
@@ -255,7 +278,11 @@ fn todos(run: &mut Run<'_>, leader: &Seen) -> Result<Result<bool, crate::trust::
     loop {
         let page = scan.page()?;
         let (mut done, mut affected, mut stopped) = (Vec::new(), BTreeSet::new(), None);
-        for entry in page.entries.iter().take(if looked < BATCH && run.outside.now_ms() < run.began + RUN { usize::MAX } else { 0 }) {
+        for entry in page.entries.iter().take(if looked < BATCH && run.outside.now_ms() < run.began + RUN {
+            usize::MAX
+        } else {
+            0
+        }) {
             let fingerprint = keys::last(&entry.key);
             looked += 1;
             match one::look(run, leader, fingerprint) {

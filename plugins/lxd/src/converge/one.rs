@@ -264,7 +264,8 @@ impl One<'_> {
         let owners = index::owners(self.fingerprint)?;
         let relation = owners.first().map(|(relation, _)| relations::get(relation)).transpose()?.flatten();
         let app = relation.map(|stored| stored.value.remote_app).unwrap_or_default();
-        let app: String = app.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').take(40).collect();
+        let app: String =
+            app.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').take(40).collect();
         Ok(format!("juju-relation-{app}-{}", crypto::hex(&crypto::random(8)?)))
     }
 

@@ -54,7 +54,8 @@ impl Post {
 }
 
 pub(super) fn add(outside: &Outside, request: &Request, _: Params<'_>) -> Result<Answer, Refusal> {
-    let post: Post = serde_json::from_slice(request.body_bytes()).map_err(|_| Refusal::new(400, "Invalid JSON body"))?;
+    let post: Post =
+        serde_json::from_slice(request.body_bytes()).map_err(|_| Refusal::new(400, "Invalid JSON body"))?;
     if post.token {
         return Err(Refusal::new(501, "not implemented"));
     }

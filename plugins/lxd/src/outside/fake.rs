@@ -91,7 +91,8 @@ impl World {
     /// A server that trusts our credential `own` (DER) already.
     pub fn add(&self, endpoint: &str, name: &str, shows: [u8; 32], own: &[u8]) -> Trust {
         let fingerprint = Certificate::from_der(own).unwrap().fingerprint;
-        let held = Held { name: "us".into(), kind: "client".into(), restricted: false, projects: vec![], der: own.to_vec() };
+        let held =
+            Held { name: "us".into(), kind: "client".into(), restricted: false, projects: vec![], der: own.to_vec() };
         let trust: Trust = Rc::new(RefCell::new(BTreeMap::from([(fingerprint, held)])));
         self.join(endpoint, name, shows, &trust, false);
         trust

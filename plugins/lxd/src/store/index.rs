@@ -78,7 +78,11 @@ impl From<kv::Error> for Problems {
 /// One change of the index.
 enum Change {
     /// The unit wants it, in this spelling; `new`: it did not before.
-    Put { entry: Box<Entry>, edge: Edge, new: bool },
+    Put {
+        entry: Box<Entry>,
+        edge: Edge,
+        new: bool,
+    },
     Remove(String),
 }
 
@@ -108,7 +112,11 @@ fn try_settle(relation: &str, unit: &str, now: i64) -> Result<(), Problems> {
     let most = 3 + stores.len();
     let (mut tx, mut bytes) = (begin(), 0);
     for change in changes {
-        let size = if let Change::Put { edge, entry, .. } = &change { edge.pem.len() + 2 * entry.certificate.der.len() } else { 0 };
+        let size = if let Change::Put { edge, entry, .. } = &change {
+            edge.pem.len() + 2 * entry.certificate.der.len()
+        } else {
+            0
+        };
         if tx.size() + most + 1 > COMMIT_LIMIT || (bytes > 0 && bytes + size > BYTES) {
             std::mem::replace(&mut tx, begin()).commit()?;
             bytes = 0;
@@ -218,7 +226,11 @@ pub fn owners(fingerprint: &str) -> Result<Vec<(String, String)>, kv::Error> {
     kv::prefix(&prefix)
         .into_iter()
         .filter_map(|entry| {
-            entry.map(|entry| entry.key.strip_prefix(&prefix)?.split_once('/').map(|(id, unit)| (id.to_owned(), unit.to_owned()))).transpose()
+            entry
+                .map(|entry| {
+                    entry.key.strip_prefix(&prefix)?.split_once('/').map(|(id, unit)| (id.to_owned(), unit.to_owned()))
+                })
+                .transpose()
         })
         .collect()
 }

@@ -46,7 +46,12 @@ pub fn alive(id: &str) -> Result<Relation, Problem> {
 ///
 /// # Errors
 /// Those of the host; 409 if the id is taken.
-pub fn create(id: Option<&str>, remote_app: &str, label: Option<&str>, now: i64) -> Result<(Relation, String), Problem> {
+pub fn create(
+    id: Option<&str>,
+    remote_app: &str,
+    label: Option<&str>,
+    now: i64,
+) -> Result<(Relation, String), Problem> {
     let token = crypto::hex(&crypto::random(32)?);
     let id = match id {
         Some(id) => id.to_owned(),

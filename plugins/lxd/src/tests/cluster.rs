@@ -25,9 +25,8 @@ fn one_post_settles_all_members() {
     lab.run();
     let trusted = vec![fingerprint(&certificate)];
     assert_eq!(lab.trusted(&relation), [("host-a".to_owned(), trusted.clone()), ("host-b".to_owned(), trusted)]);
-    let posts = ["a", "b"].map(|name| {
-        lab.world.log(&endpoint(name)).iter().filter(|line| line.starts_with("POST")).count()
-    });
+    let posts =
+        ["a", "b"].map(|name| lab.world.log(&endpoint(name)).iter().filter(|line| line.starts_with("POST")).count());
     assert_eq!(posts.iter().sum::<usize>(), 1);
 }
 
@@ -52,6 +51,7 @@ fn a_member_that_is_away_is_given_nothing_it_did_not_confirm() {
     let (before, after) = (lab.maker.pem("before"), lab.maker.pem("after"));
     lab.write(&relation, 0, &[&before]).expect(200);
     lab.run();
+    lab.world.pass(1);
     lab.world.mode(&endpoint("b"), Mode::Down);
     lab.later();
     lab.write(&relation, 0, &[&before, &after]).expect(200);

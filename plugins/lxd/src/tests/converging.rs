@@ -95,7 +95,10 @@ fn keys_of_every_kind_are_taken_and_weak_ones_are_said_to_be_weak() {
     assert_eq!((&state["state"], &state["error"]["code"]), (&json!("failed"), &json!("key_too_weak")));
     let view = lab.get(&format!("/v1/certificates/{}", fingerprint(P521)));
     assert_eq!(view["key"], json!({"kind": "EC", "bits": 521}));
-    assert_eq!(lab.get(&format!("/v1/certificates/{}", fingerprint(RSA1024)))["key"], json!({"kind": "RSA", "bits": 1024}));
+    assert_eq!(
+        lab.get(&format!("/v1/certificates/{}", fingerprint(RSA1024)))["key"],
+        json!({"kind": "RSA", "bits": 1024})
+    );
 }
 
 #[test]
@@ -178,7 +181,10 @@ fn what_this_version_of_the_server_refuses_is_tried_again_with_the_next() {
     lab.write(&relation, 0, &[&certificate]).expect(200);
     lab.run();
     let state = lab.state(&certificate, "a");
-    assert_eq!(state["error"], json!({"code": "refused", "message": "Something about the certificate", "http_status": 400}));
+    assert_eq!(
+        state["error"],
+        json!({"code": "refused", "message": "Something about the certificate", "http_status": 400})
+    );
     lab.world.mode(&endpoint("a"), Mode::Up);
     lab.later();
     assert!(!trust.borrow().contains_key(&fingerprint(&certificate)));

@@ -31,7 +31,13 @@ fn pylxd_creates_lists_and_deletes() {
     assert_eq!((&server["metadata"]["auth"], &server["metadata"]["api_extensions"]), (&json!("trusted"), &json!([])));
     let mut post = body(&certificate);
     // With line breaks, as pylxd sends it.
-    let broken: Vec<String> = post["certificate"].as_str().unwrap().as_bytes().chunks(76).map(|line| String::from_utf8(line.to_vec()).unwrap()).collect();
+    let broken: Vec<String> = post["certificate"]
+        .as_str()
+        .unwrap()
+        .as_bytes()
+        .chunks(76)
+        .map(|line| String::from_utf8(line.to_vec()).unwrap())
+        .collect();
     post["certificate"] = broken.join("\n").into();
     let made = as_operator(&lab, "POST", "/1.0/certificates").json(&post).send().expect(201);
     assert_eq!(made.header("location"), Some(format!("/1.0/certificates/{print}").as_str()));
@@ -67,10 +73,16 @@ fn lxc_enrols_the_connections_certificate_with_a_relations_token() {
         json!({"name": "", "type": "client", "restricted": false, "projects": null, "certificate": "",
             "password": password, "token": false})
     };
-    assert_eq!(error(&ask("POST", "/1.0/certificates").json(&post("wrong")).send()), (403, "not authorized".to_owned()));
+    assert_eq!(
+        error(&ask("POST", "/1.0/certificates").json(&post("wrong")).send()),
+        (403, "not authorized".to_owned())
+    );
     ask("POST", "/1.0/certificates").json(&post(&token)).send().expect(201);
     assert_eq!(auth(), "trusted");
-    assert_eq!(error(&ask("POST", "/1.0/certificates").json(&post("")).send()), (400, "Client is already trusted".to_owned()));
+    assert_eq!(
+        error(&ask("POST", "/1.0/certificates").json(&post("")).send()),
+        (400, "Client is already trusted".to_owned())
+    );
     lab.run();
     assert!(trust.borrow().contains_key(&fingerprint(&certificate)));
     let list: Value = ask("GET", "/1.0/certificates?recursion=1").send().expect(200).json();
@@ -87,7 +99,8 @@ fn a_token_as_lxd_makes_them_holds_the_relations() {
     let lab = Lab::new();
     let (relation, token) = lab.relation_with_token("app");
     let certificate = lab.maker.pem("laptop");
-    let token = STANDARD.encode(json!({"client_name": "x", "fingerprint": "", "addresses": [], "secret": token}).to_string());
+    let token =
+        STANDARD.encode(json!({"client_name": "x", "fingerprint": "", "addresses": [], "secret": token}).to_string());
     let peer = Peer { address: "192.0.2.7:5000".to_owned(), certificate: Some(der(&certificate)) };
     let post = json!({"type": "", "password": token});
     lab.app.post("/1.0/certificates").surface("facade").peer(peer).json(&post).send().expect(201);
@@ -102,9 +115,8 @@ fn a_stranger_sees_nothing_of_other_relations() {
     let (mine, theirs) = (lab.maker.pem("mine"), lab.maker.pem("theirs"));
     lab.write(&one, 0, &[&mine]).expect(200);
     lab.write(&two, 0, &[&theirs]).expect(200);
-    let ask = |target: &str| {
-        lab.app.get(target).surface("facade").header("authorization", format!("Bearer {token}")).send()
-    };
+    let ask =
+        |target: &str| lab.app.get(target).surface("facade").header("authorization", format!("Bearer {token}")).send();
     let list: Value = ask("/1.0/certificates").expect(200).json();
     assert_eq!(list["metadata"], json!([format!("/1.0/certificates/{}", fingerprint(&mine))]));
     ask(&format!("/1.0/certificates/{}", fingerprint(&theirs))).expect(404);
@@ -129,7 +141,10 @@ fn bad_certificates_are_refused_with_lxds_words() {
         error(&as_operator(&lab, "POST", "/1.0/certificates").json(&body).send().expect(400)).1
     };
     assert_eq!(post(STANDARD.encode(der(&lab.maker.between("c", 2020, 2021)))), "The provided certificate is expired");
-    assert_eq!(post(STANDARD.encode(der(&lab.maker.between("c", 2050, 2051)))), "The provided certificate isn't valid yet");
+    assert_eq!(
+        post(STANDARD.encode(der(&lab.maker.between("c", 2050, 2051)))),
+        "The provided certificate isn't valid yet"
+    );
     assert_eq!(post(STANDARD.encode(der(RSA1024))), "RSA key is too weak (minimum of 2048bit)");
     assert!(post(lab.maker.pem("c")).starts_with("illegal base64 data"));
     assert!(post(STANDARD.encode("junk")).starts_with("Invalid certificate material"));

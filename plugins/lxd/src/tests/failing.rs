@@ -138,7 +138,7 @@ fn an_answer_that_never_came_is_settled_without_a_second_entry() {
     let certificate = lab.maker.pem("c");
     lab.world.mode(&endpoint("a"), Mode::Deaf);
     lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    lab.app.run_jobs();
     assert_eq!(lab.registered(&relation).len(), 0);
     lab.world.mode(&endpoint("a"), Mode::Up);
     lab.later();

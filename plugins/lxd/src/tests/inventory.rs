@@ -20,7 +20,10 @@ fn a_node_is_described_while_it_is_down_and_its_key_is_never_told() {
     lab.world.mode(&endpoint("a"), Mode::Up);
     lab.later();
     let view = lab.get("/v1/nodes/a");
-    assert_eq!((&view["state"], &view["server_name"], &view["server_version"]), (&json!("online"), &json!("host-a"), &json!("5.0.2")));
+    assert_eq!(
+        (&view["state"], &view["server_name"], &view["server_version"]),
+        (&json!("online"), &json!("host-a"), &json!("5.0.2"))
+    );
 }
 
 #[test]

@@ -28,7 +28,9 @@ fn what_was_there_before_is_trusted_and_never_deleted() {
     assert_eq!(lab.state(&meanwhile, "a")["owned"], false);
     lab.as_operator("DELETE", &format!("/v1/relations/{relation}")).send().expect(204);
     lab.later();
-    assert!(trust.borrow().contains_key(&fingerprint(&listed)) && trust.borrow().contains_key(&fingerprint(&meanwhile)));
+    assert!(
+        trust.borrow().contains_key(&fingerprint(&listed)) && trust.borrow().contains_key(&fingerprint(&meanwhile))
+    );
     assert!(!lab.world.log(&endpoint("a")).iter().any(|line| line.starts_with("DELETE")));
 }
 

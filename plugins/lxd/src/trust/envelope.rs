@@ -25,7 +25,8 @@ struct Envelope<T> {
 /// `Refused` for an error, `Garbled` for what is no envelope.
 pub fn read<T: for<'de> Deserialize<'de>>(status: u16, body: &[u8]) -> Result<Option<T>, TrustError> {
     let refused = |message: &str| {
-        let message = if message.is_empty() { format!("HTTP status {status}") } else { message.chars().take(MESSAGE).collect() };
+        let message =
+            if message.is_empty() { format!("HTTP status {status}") } else { message.chars().take(MESSAGE).collect() };
         TrustError::Refused { status, message }
     };
     if !(200..300).contains(&status) {
