@@ -167,6 +167,15 @@ fn a_node_that_lets_us_read_only_is_untrusted() {
 }
 
 #[test]
+fn a_node_that_fails_at_everything_is_offline_with_its_own_words() {
+    let (lab, _) = Lab::with_node();
+    lab.world.mode(&endpoint("a"), Mode::Errors(503, "LXD daemon setup in progress"));
+    lab.later();
+    let view = lab.get("/v1/nodes/a");
+    assert_eq!((&view["state"], &view["error"]), (&json!("offline"), &json!("LXD daemon setup in progress")));
+}
+
+#[test]
 fn waits_grow_while_a_node_is_down() {
     let (lab, _) = Lab::with_node();
     lab.world.mode(&endpoint("a"), Mode::Down);
