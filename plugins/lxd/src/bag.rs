@@ -198,3 +198,42 @@ pub fn etag(content: &str) -> String {
     let digest = hex::encode(Sha256::digest(content.as_bytes()));
     format!("\"{}\"", digest.get(..32).unwrap_or(&digest))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_tag_follows_from_the_content_alone() {
+        let one = Bag::from([("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())]);
+        let other: Bag = one.iter().rev().map(|(key, text)| (key.clone(), text.clone())).collect();
+        assert_eq!(etag(&text(&one)), etag(&text(&other)));
+        assert_ne!(etag(&text(&one)), etag(&text(&Bag::new())));
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_is_checked_and_what_is_kept_passes_again(
+            certificates in "(\\[(\"\\PC{0,30}\",?){0,3}\\])|\\PC{0,40}",
+            version in "\\PC{0,6}",
+            other in "\\PC{0,10}",
+        ) {
+            let checked = check(json!({ "client_certificates": certificates, "version": version, "other": other }));
+            let kept = serde_json::from_str(&text(&checked.bag)).unwrap();
+            let again = check(kept);
+            prop_assert_eq!(again.errors, Vec::new());
+            prop_assert_eq!(again.bag, checked.bag);
+        }
+
+        #[test]
+        fn a_refusal_quotes_nothing(secret in "[a-z]{20}") {
+            let list = json!([secret, format!("-----BEGIN CERTIFICATE-----{secret}-----END CERTIFICATE-----")]);
+            let checked = check(json!({ "client_certificates": list.to_string(), "version": secret, "n": [secret] }));
+            prop_assert_eq!(checked.errors.len(), 4);
+            prop_assert!(!json!(checked.errors).to_string().contains(&secret));
+        }
+    }
+}

@@ -149,3 +149,29 @@ mod base64_text {
         STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_damaged_certificate_is_read_or_refused(at in 0..400_usize, value in any::<u8>(), cut in 0..400_usize) {
+            let mut der = crate::tests::der(crate::tests::V1);
+            let length = der.len();
+            der[at % length] = value;
+            der.truncate(length.saturating_sub(cut % length));
+            if let Ok(certificate) = Certificate::from_der(&der) {
+                prop_assert!(is_fingerprint(&certificate.fingerprint));
+                prop_assert_eq!(certificate.der.len(), length);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_refused_without_a_panic(der in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Certificate::from_der(&der);
+        }
+    }
+}

@@ -59,13 +59,20 @@ fn desired() -> Result<BTreeSet<String>, kv::Error> {
 
 /// What the listing settles by itself: somebody deleted the entry, or an open intent has come true.
 fn settled(ledger: &Ledger, wanted: bool, name: Option<&str>, now: i64) -> Option<Ledger> {
+    let ours =
+        name.filter(|name| [&ledger.name, &ledger.intent].into_iter().any(|known| known.as_deref() == Some(name)));
     match (ledger.state, name) {
         (State::Registered, None) if wanted => {
-            Some(Ledger { state: State::Pending, owned: false, intent: None, ..ledger.clone() })
+            Some(Ledger { state: State::Pending, owned: false, name: None, intent: None, ..ledger.clone() })
         }
-        (State::Pending, Some(name)) if wanted => Some(Ledger {
+        // Somebody put an entry of theirs in the place of ours.
+        (State::Registered, Some(_)) if ledger.owned && ours.is_none() => {
+            Some(Ledger { owned: false, name: None, intent: None, ..ledger.clone() })
+        }
+        (State::Pending, Some(_)) if wanted => Some(Ledger {
             state: State::Registered,
-            owned: ledger.owned || ledger.intent.as_deref() == Some(name),
+            owned: ours.is_some(),
+            name: ours.map(str::to_owned),
             intent: None,
             since: now,
             attempts: 0,

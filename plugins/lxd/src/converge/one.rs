@@ -94,7 +94,7 @@ impl One<'_> {
         }
         if self.run.is_own(self.fingerprint) {
             // The node trusts it, or we would not be here.
-            return self.registered(false);
+            return self.registered(None);
         }
         self.register(certificate)
     }
@@ -106,7 +106,7 @@ impl One<'_> {
     }
 
     fn register(&mut self, certificate: &Certificate) -> Result<Look, Stop> {
-        let name = match self.ledger.intent.clone() {
+        let name = match self.ledger.intent.clone().or(self.ledger.name.clone()) {
             Some(name) => name,
             None => self.mark()?,
         };
@@ -115,7 +115,7 @@ impl One<'_> {
         self.keep()?;
         let projects = self.leader.node.projects.as_ref().unwrap_or(&self.run.settings.projects);
         match self.client.add(&certificate.der, &name, projects) {
-            Ok(()) => self.registered(true),
+            Ok(()) => self.registered(Some(name)),
             Err(error) => match error.status() {
                 Some(409) => self.was_there(&name),
                 Some(400) => self.refused(&error),
@@ -135,8 +135,8 @@ impl One<'_> {
     fn was_there(&mut self, name: &str) -> Result<Look, Stop> {
         match self.client.get(self.fingerprint) {
             Ok(Some(entry)) if entry.kind == "client" => {
-                let owned = self.ledger.owned || entry.name == name;
-                self.registered(owned)
+                let ours = (entry.name == name).then_some(entry.name);
+                self.registered(ours)
             }
             Ok(Some(entry)) => {
                 self.ledger.intent = None;
@@ -153,6 +153,7 @@ impl One<'_> {
             // Deleted in between.
             Ok(None) => {
                 self.ledger.owned = false;
+                self.ledger.name = None;
                 self.keep()?;
                 Ok(Look::Later(self.now + 1_000))
             }
@@ -160,10 +161,12 @@ impl One<'_> {
         }
     }
 
-    fn registered(&mut self, owned: bool) -> Result<Look, Stop> {
+    /// The store has it; `name` is the entry's if it is ours.
+    fn registered(&mut self, name: Option<String>) -> Result<Look, Stop> {
         self.ledger = Ledger {
             state: State::Registered,
-            owned,
+            owned: name.is_some(),
+            name,
             since: self.now,
             not_after: self.ledger.not_after,
             ..Ledger::default()
@@ -207,6 +210,7 @@ impl One<'_> {
         match self.take_back()? {
             Look::Settled => {
                 self.ledger.owned = false;
+                self.ledger.name = None;
                 self.ledger.intent = None;
                 self.keep()?;
                 Ok(Look::Settled)
@@ -244,13 +248,12 @@ impl One<'_> {
         if self.ledger.next_attempt > self.now {
             return Ok(Look::Later(self.ledger.next_attempt));
         }
-        if !self.ledger.owned {
-            let Some(name) = self.ledger.intent.clone() else { return Ok(Look::Settled) };
-            match self.client.get(self.fingerprint) {
-                Ok(Some(entry)) if entry.name == name => {}
-                Ok(_) => return Ok(Look::Settled),
-                Err(error) => return Err(self.stop(error)),
-            }
+        let Some(name) = self.ledger.intent.as_ref().or(self.ledger.name.as_ref()) else { return Ok(Look::Settled) };
+        match self.client.get(self.fingerprint) {
+            Ok(Some(entry)) if entry.name == *name => {}
+            // It is gone, or somebody else's by now.
+            Ok(_) => return Ok(Look::Settled),
+            Err(error) => return Err(self.stop(error)),
         }
         match self.client.delete(self.fingerprint) {
             Ok(()) => Ok(Look::Settled),

@@ -125,6 +125,8 @@ pub struct Ledger {
     pub state: State,
     /// We put it there, so it is ours to delete.
     pub owned: bool,
+    /// The entry's name, if it is ours: by it we know our entry from one that somebody put in its place.
+    pub name: Option<String>,
     /// The entry's name in a POST of which the outcome is not known. Written before the POST.
     pub intent: Option<String>,
     /// Since when the store is known to have it, milliseconds since 1970.

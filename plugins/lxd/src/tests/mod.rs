@@ -6,6 +6,7 @@ mod converging;
 mod facade;
 mod failing;
 mod inventory;
+mod model;
 mod ownership;
 mod scale;
 mod watching;

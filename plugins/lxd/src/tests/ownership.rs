@@ -178,3 +178,21 @@ fn what_is_wanted_again_before_it_was_deleted_stays_ours() {
     lab.later();
     assert_eq!(trust.borrow().len(), 1);
 }
+
+#[test]
+fn an_entry_that_somebody_put_in_the_place_of_ours_is_theirs() {
+    let (lab, trust) = Lab::with_node();
+    let relation = lab.relation("app");
+    let (seen, unseen) = (lab.maker.pem("seen"), lab.maker.pem("unseen"));
+    lab.write(&relation, 0, &[&seen, &unseen]).expect(200);
+    lab.run();
+    trust.borrow_mut().insert(fingerprint(&seen), held("by hand", &seen));
+    lab.later();
+    assert_eq!(lab.state(&seen, "a")["owned"], false);
+    // No listing comes between this and the removal.
+    trust.borrow_mut().insert(fingerprint(&unseen), held("by hand", &unseen));
+    lab.write(&relation, 0, &[]).expect(200);
+    lab.later();
+    assert_eq!(trust.borrow().len(), 3);
+    assert_eq!(lab.get("/v1/certificates"), json!([]));
+}
