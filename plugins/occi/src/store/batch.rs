@@ -47,6 +47,12 @@ pub fn attempt<T>(mut write: impl FnMut() -> Result<T, Stop>) -> Result<T, Fault
     Err(Fault::new(503, "Too many others are writing here; try again."))
 }
 
+/// Longest record, the store's own bound.
+const VALUE: usize = 256 * 1024;
+
+/// Most bytes of records in one commit; its bound is 1 MiB, and keys count too.
+const BYTES: usize = 900 * 1024;
+
 /// Checks and ops that are committed together, and the postings that go with them.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
@@ -55,17 +61,13 @@ pub struct Batch {
     add: Vec<(String, String)>,
     remove: Vec<String>,
     remove_dead: Vec<String>,
+    bytes: usize,
 }
 
 impl Batch {
     /// Number of checks and ops that have to be in one commit.
     pub fn size(&self) -> usize {
         self.checks.len() + self.ops.len()
-    }
-
-    /// Number of everything.
-    pub fn whole(&self) -> usize {
-        self.size() + self.add.len() + self.remove.len() + self.remove_dead.len()
     }
 
     /// Commit only if the key is as it was read: of this version, or absent.
@@ -85,6 +87,10 @@ impl Batch {
     /// 500 if the value is not JSON.
     pub fn put_json<T: Serialize>(&mut self, key: String, value: &T) -> Result<(), Fault> {
         let value = serde_json::to_vec(value).map_err(Fault::internal)?;
+        self.bytes += value.len();
+        if value.len() > VALUE || self.bytes > BYTES {
+            return Err(Fault::new(413, "That is too much for one entity, or for one request."));
+        }
         self.op(key.clone(), Op::Put((key, value)));
         Ok(())
     }

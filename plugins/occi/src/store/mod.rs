@@ -8,3 +8,24 @@ pub mod entities;
 pub mod keys;
 pub mod posting;
 pub mod query;
+
+/// Counts what is read, for tests of what a request costs.
+#[cfg(test)]
+pub mod reads {
+    use std::cell::Cell;
+
+    thread_local! {
+        static ENTRIES: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count(entries: usize) {
+        ENTRIES.set(ENTRIES.get() + entries);
+    }
+
+    /// Entries read while this runs.
+    pub fn of<T>(run: impl FnOnce() -> T) -> (T, usize) {
+        let before = ENTRIES.get();
+        let done = run();
+        (done, ENTRIES.get() - before)
+    }
+}

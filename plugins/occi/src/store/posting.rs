@@ -55,6 +55,8 @@ impl List {
         let range =
             kv::Range { start, end: kv::prefix_end(&self.prefix), limit: self.reads, reverse: false };
         let page = kv::scan(&range)?;
+        #[cfg(test)]
+        super::reads::count(page.entries.len());
         self.ended = !page.more;
         for entry in page.entries {
             let seq = entry.key.strip_prefix(&self.prefix).unwrap_or_default().to_owned();

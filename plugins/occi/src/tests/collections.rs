@@ -141,5 +141,5 @@ fn a_collection_of_many_is_deleted() {
     }
     cloud.delete("/compute/").expect(200);
     assert_eq!(cloud.list("/"), [network]);
-    assert_eq!(cloud.app.host().keys().len(), 6, "{:?}", cloud.app.host().keys());
+    assert_eq!(cloud.app.host().keys().len(), 5, "{:?}", cloud.app.host().keys());
 }

@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn term_and_scheme_suffice_and_a_trailing_semicolon_is_common() {
-        let read = CategoryField::parse_list("a;scheme='x#', b; scheme=\"http://y#\"; class=mixin;");
+        let read = CategoryField::parse_list("a;scheme=x#, b; scheme=\"http://y#\"; class=mixin;");
         assert!(read.is_ok(), "{read:?}");
         for bad in ["a", "a; scheme=\"x\"", "; scheme=\"x#\"", "A b; scheme=\"x#\"", "a; scheme=\"x#\"; class=\"y\"", "a; x"] {
             assert!(CategoryField::parse_list(bad).is_err(), "{bad}");
