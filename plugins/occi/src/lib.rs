@@ -34,7 +34,7 @@ const SCHEMA: u32 = 1;
 
 /// What the plugin serves.
 pub fn plugin() -> Plugin {
-    Plugin::new(env!("CARGO_PKG_VERSION")).schema(SCHEMA).surface(surface::surface())
+    Plugin::new(env!("CARGO_PKG_VERSION")).schema(SCHEMA).surface(surface::surface()).surface(cdmi::surface::surface())
 }
 
-export_plugin!(plugin);
+export_plugin!(plugin, resume);

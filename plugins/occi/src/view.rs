@@ -152,8 +152,7 @@ pub fn message(view: &View, names: &Names) -> Message {
     let categories = view.categories.iter().filter(|known| known.class != Class::Action);
     let links = view.links.iter().filter_map(|link| link_field(link, names));
     let path = names.path(&entity.path);
-    let actions =
-        entity.actions().into_iter().map(|action| LinkField::action(&path, action.term(), action.as_str()));
+    let actions = entity.actions().into_iter().map(|action| LinkField::action(&path, action.term(), action.as_str()));
     let attributes = entity.values().map(|(name, value)| match (name, value.as_str()) {
         (core::SOURCE | core::TARGET, Some(end)) => (name.to_owned(), names.reference(end).into()),
         _ => (name.to_owned(), value.clone()),

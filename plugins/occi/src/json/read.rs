@@ -21,9 +21,7 @@ pub fn content(body: &[u8]) -> Result<Content, Fault> {
     let value: Value =
         serde_json::from_slice(body).map_err(|error| Fault::bad_request(format!("The body is not JSON: {error}.")))?;
     match value {
-        Value::Array(locations) => {
-            Ok(Content { locations: texts(&locations, "a location")?, ..Content::default() })
-        }
+        Value::Array(locations) => Ok(Content { locations: texts(&locations, "a location")?, ..Content::default() }),
         Value::Object(object) => of_object(&object),
         _ => Err(Fault::bad_request("The body is neither an object nor an array.")),
     }
@@ -237,7 +235,13 @@ mod tests {
         assert!(read(&json!({"mixins": [mixin]})).definitions[0].is_mixin);
         assert_eq!(read(&mixin).definitions.len(), 1);
         assert_eq!(read(&json!({"mixins": ["a#b"]})).drafts[0].categories.len(), 1);
-        for bad in [json!(1), json!([1]), json!({"kind": 1}), json!({"kind": "x"}), json!({"kind": "a#b", "attributes": {"a b": 1}})] {
+        for bad in [
+            json!(1),
+            json!([1]),
+            json!({"kind": 1}),
+            json!({"kind": "x"}),
+            json!({"kind": "a#b", "attributes": {"a b": 1}}),
+        ] {
             assert_eq!(content(bad.to_string().as_bytes()).unwrap_err().status, 400, "{bad}");
         }
     }

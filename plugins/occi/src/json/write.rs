@@ -35,8 +35,7 @@ pub fn category(category: &Category, names: &Names) -> Value {
     if let Some(parent) = &category.parent {
         put("parent", parent.as_str().into());
     }
-    for (name, list) in
-        [("depends", &category.depends), ("applies", &category.applies), ("actions", &category.actions)]
+    for (name, list) in [("depends", &category.depends), ("applies", &category.applies), ("actions", &category.actions)]
     {
         if !list.is_empty() {
             put(name, ids(list));

@@ -60,10 +60,7 @@ pub const ACTIONS: &[(&str, &str, &str, &[Attribute])] = &[
         "compute",
         "save",
         "Save the machine as a template",
-        &[
-            Attribute::mutable("method", Type::OneOf(&["hot", "deferred"])),
-            Attribute::mutable("name", Type::Text),
-        ],
+        &[Attribute::mutable("method", Type::OneOf(&["hot", "deferred"])), Attribute::mutable("name", Type::Text)],
     ),
     ("network", "up", "Bring the network up", &[]),
     ("network", "down", "Take the network down", &[]),
@@ -89,10 +86,7 @@ fn kinds() -> Vec<Category> {
                 Attribute::mutable(MEMORY, Type::Positive),
                 Attribute::mutable("occi.compute.speed", Type::Positive),
                 Attribute::mutable("occi.compute.share", Type::Integer(0, i64::MAX)),
-                Attribute::immutable(
-                    "occi.compute.state",
-                    Type::OneOf(&["active", "inactive", "suspended", "error"]),
-                ),
+                Attribute::immutable("occi.compute.state", Type::OneOf(&["active", "inactive", "suspended", "error"])),
                 Attribute::immutable("occi.compute.state.message", Type::Text),
             ])
             .doing(actions_of("compute")),
@@ -116,14 +110,14 @@ fn kinds() -> Vec<Category> {
                 Attribute::immutable("occi.storage.state.message", Type::Text),
             ])
             .doing(actions_of("storage")),
-        Category::kind(id("networkinterface"), Some(core::link()), "Link to a network")
-            .at("/networkinterface/")
-            .with([
+        Category::kind(id("networkinterface"), Some(core::link()), "Link to a network").at("/networkinterface/").with(
+            [
                 Attribute::immutable(INTERFACE, Type::Text),
                 Attribute::mutable(MAC, Type::Mac),
                 Attribute::immutable("occi.networkinterface.state", Type::OneOf(SWITCH)),
                 Attribute::immutable("occi.networkinterface.state.message", Type::Text),
-            ]),
+            ],
+        ),
         Category::kind(id("storagelink"), Some(core::link()), "Link to a storage").at("/storagelink/").with([
             Attribute::mutable(DEVICE, Type::Text),
             Attribute::mutable("occi.storagelink.mountpoint", Type::Text),

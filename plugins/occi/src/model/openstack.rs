@@ -24,9 +24,8 @@ pub fn os_vms() -> TypeId {
 
 /// Pairs of mixins that say the same: both at once is a conflict.
 pub fn rivals() -> [(TypeId, TypeId); 2] {
-    let standard = |part: &str, term: &str| {
-        TypeId::known(&format!("http://schemas.ogf.org/occi/infrastructure/{part}#"), term)
-    };
+    let standard =
+        |part: &str, term: &str| TypeId::known(&format!("http://schemas.ogf.org/occi/infrastructure/{part}#"), term);
     [(standard("credentials", "ssh_key"), public_key()), (standard("compute", "user_data"), user_data())]
 }
 

@@ -109,9 +109,7 @@ pub fn of_image(image: &Image) -> Option<Category> {
     let term = safe(&image.id);
     let name = if image.name.is_empty() { &image.id } else { &image.name };
     let category = Category::mixin(TypeId::of(IMAGES, &term)?, &format!("Image: {name}"));
-    Some(
-        category.at(&format!("/mixin/os_tpl/{term}/")).depending_on(os_tpl()).applying_to(id("compute")),
-    )
+    Some(category.at(&format!("/mixin/os_tpl/{term}/")).depending_on(os_tpl()).applying_to(id("compute")))
 }
 
 /// Lower case, with what a term of 1.1 cannot have replaced.

@@ -84,13 +84,8 @@ pub trait Provider {
     ///
     /// # Errors
     /// If it cannot be.
-    fn attach(
-        &self,
-        link: &Entity,
-        source: &Entity,
-        target: Option<&Entity>,
-        place: usize,
-    ) -> Result<Effects, Failure>;
+    fn attach(&self, link: &Entity, source: &Entity, target: Option<&Entity>, place: usize)
+    -> Result<Effects, Failure>;
 
     /// A link goes.
     ///

@@ -106,8 +106,7 @@ impl Service {
             }
         };
         let transition = states::transition(kind, &action.id);
-        let transition =
-            transition.ok_or_else(|| Fault::not_found(format!("{kind} has no action {}.", action.id)))?;
+        let transition = transition.ok_or_else(|| Fault::not_found(format!("{kind} has no action {}.", action.id)))?;
         Ok(Invocation { transition, parameters: rules::parameters(&action, &draft.attributes)? })
     }
 

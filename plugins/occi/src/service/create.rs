@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Service;
 use crate::{
+    cdmi::exports,
     draft::{Draft, DraftLink},
     entity::{Attributes, Ends, Entity},
     fault::Fault,
@@ -214,7 +215,7 @@ impl<'a> Work<'a> {
         });
         let location = self.service.kind(&link.kind)?.location.clone().unwrap_or_default();
         let place = source.links.iter().filter(|path| path.starts_with(&location)).count();
-        crate::cdmi::exports::may_attach(self.service, &link, source, resource.as_ref())?;
+        exports::attach(self.service, &mut link, source, resource.as_ref())?;
         let effects = self.service.provider.attach(&link, source, resource.as_ref(), place)?;
         apply(&mut link, effects);
         follow(source, &mut link);
@@ -224,7 +225,8 @@ impl<'a> Work<'a> {
 
     /// What a link leads to: path and entity, or a URL elsewhere.
     fn target(&mut self, link: &TypeId, reference: &str) -> Result<(String, Option<Entity>), Fault> {
-        let path = match self.service.names.resolve(reference)? {
+        let storage = exports::storage_of_url(self.service, reference)?;
+        let path = match self.service.names.resolve(storage.as_deref().unwrap_or(reference))? {
             Reference::Elsewhere(url) => return Ok((url, None)),
             Reference::Local(path) => path,
             Reference::Id(seq) => entities::path_of(&self.service.keys, &seq)?,

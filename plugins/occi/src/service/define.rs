@@ -13,8 +13,12 @@ use crate::{
 };
 
 /// Name spaces that are not the clients' (GFD.221, section 4).
-const RESERVED: [&str; 4] =
-    ["http://schemas.ogf.org/", "http://schemas.openstack.org/", "http://schemas.plugbay.org/", "http://schemas.snia.org/"];
+const RESERVED: [&str; 4] = [
+    "http://schemas.ogf.org/",
+    "http://schemas.openstack.org/",
+    "http://schemas.plugbay.org/",
+    "http://schemas.snia.org/",
+];
 
 impl Service {
     /// Define mixins, all or none.

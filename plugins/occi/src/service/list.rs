@@ -49,9 +49,7 @@ impl Service {
     /// Those of the store.
     pub fn collection(&self, path: &str) -> Result<(Query, Option<Rc<Category>>), Fault> {
         match self.catalog.at(path)? {
-            Some(owner) => {
-                Ok((Query { categories: vec![owner.id.clone()], ..Query::default() }, Some(owner)))
-            }
+            Some(owner) => Ok((Query { categories: vec![owner.id.clone()], ..Query::default() }, Some(owner))),
             None => Ok((Query { below: Some(path.to_owned()), ..Query::default() }, None)),
         }
     }

@@ -4,6 +4,7 @@ use plugbay_sdk::kv;
 
 use super::Service;
 use crate::{
+    cdmi::exports,
     entity::Entity,
     fault::Fault,
     store::{
@@ -36,7 +37,7 @@ impl Service {
     pub fn remove_list(&self, query: &Query) -> Result<(), Fault> {
         let all = query.all(&self.keys)?;
         for entity in &all {
-            crate::cdmi::exports::may_remove(self, entity)?;
+            exports::may_remove(self, entity)?;
         }
         self.remove_all(&all.into_iter().map(|entity| entity.path).collect::<Vec<_>>())
     }
@@ -149,7 +150,7 @@ impl<'a> Leaving<'a> {
         if size > 0 && size + 2 + 4 * links.len() > ROOM {
             return Ok(false);
         }
-        crate::cdmi::exports::may_remove(self.service, &kept.entity)?;
+        exports::may_remove(self.service, &kept.entity)?;
         for link in links {
             self.add_link(&link)?;
         }

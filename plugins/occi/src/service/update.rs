@@ -84,7 +84,8 @@ impl Service {
             for family in [templates::os_tpl(), templates::resource_tpl()] {
                 if mixin.depends.contains(&family) && !whole {
                     let others = self.mixins_of(entity)?;
-                    let replaced = |id: &TypeId| others.iter().any(|known| known.id == *id && known.depends.contains(&family));
+                    let replaced =
+                        |id: &TypeId| others.iter().any(|known| known.id == *id && known.depends.contains(&family));
                     entity.mixins.retain(|id| !replaced(id));
                 }
             }

@@ -1,6 +1,9 @@
 //! Commits: what is written together, and what happens to postings that do not fit.
 
-use plugbay_sdk::kv::{self, COMMIT_LIMIT, Check, Op};
+use plugbay_sdk::{
+    Piece,
+    kv::{self, COMMIT_LIMIT, Check, Op},
+};
 use serde::Serialize;
 
 use crate::fault::Fault;
@@ -103,6 +106,16 @@ impl Batch {
     /// Delete a key.
     pub fn delete(&mut self, key: String) {
         self.op(key.clone(), Op::Delete(key));
+    }
+
+    /// Make a piece of this request permanent under a name that is free.
+    pub fn attach(&mut self, name: &str, piece: &Piece) {
+        self.ops.push(Op::AttachBlob(kv::Attachment { name: name.to_owned(), piece: piece.id.clone() }));
+    }
+
+    /// Drop a blob, if it is there.
+    pub fn drop_blob(&mut self, name: &str) {
+        self.ops.push(Op::DropBlob(name.to_owned()));
     }
 
     /// Add any op; of several to one key the last counts.

@@ -52,8 +52,7 @@ impl List {
             Some(last) if last.as_str() >= least => format!("{}{last}\0", self.prefix),
             _ => format!("{}{least}", self.prefix),
         };
-        let range =
-            kv::Range { start, end: kv::prefix_end(&self.prefix), limit: self.reads, reverse: false };
+        let range = kv::Range { start, end: kv::prefix_end(&self.prefix), limit: self.reads, reverse: false };
         let page = kv::scan(&range)?;
         #[cfg(test)]
         super::reads::count(page.entries.len());

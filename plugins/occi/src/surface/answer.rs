@@ -69,10 +69,9 @@ fn message(service: &Service, reply: Reply) -> Message {
     let names = &service.names;
     match reply {
         Reply::Entity(view) => view::message(&view, names),
-        Reply::List { entities, .. } | Reply::Created(entities) => Message {
-            locations: entities.iter().map(|entity| names.url(&entity.path)).collect(),
-            ..Message::default()
-        },
+        Reply::List { entities, .. } | Reply::Created(entities) => {
+            Message { locations: entities.iter().map(|entity| names.url(&entity.path)).collect(), ..Message::default() }
+        }
         Reply::Categories(categories) => view::categories(categories.iter().map(AsRef::as_ref), names),
         Reply::Done => Message::default(),
     }
@@ -91,9 +90,7 @@ fn in_text(status: u16, rendering: Rendering, message: &Message, done: bool) -> 
             let plain = answer("OK\n".to_owned());
             Ok(fields.into_iter().fold(plain, |answer, (name, value)| answer.header(name, value)))
         }
-        Rendering::UriList => {
-            Ok(answer(message.locations.iter().map(|location| format!("{location}\r\n")).collect()))
-        }
+        Rendering::UriList => Ok(answer(message.locations.iter().map(|location| format!("{location}\r\n")).collect())),
         _ if done => Ok(answer("OK\n".to_owned())),
         _ => Ok(answer(message.to_body())),
     }

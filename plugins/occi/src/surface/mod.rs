@@ -30,8 +30,7 @@ const LATEST: (u32, u32) = (1, 2);
 const SERVER: &str = concat!("plugbay-occi/", env!("CARGO_PKG_VERSION"), " OCCI/1.1 OCCI/1.2 OCCI-CRTP/1.1");
 
 /// Where the query interface is: below the OCCI root, and at the place that 1.1 names from the authority's root.
-const QUERY: [&str; 4] =
-    ["/-/", "/-", "/.well-known/org/ogf/occi/-/", "/.well-known/org/ogf/occi/-"];
+const QUERY: [&str; 4] = ["/-/", "/-", "/.well-known/org/ogf/occi/-/", "/.well-known/org/ogf/occi/-"];
 
 const TABLE: &[((), Route)] = &[
     ((), Route::get("/{*path}", "read").buffered(64 * 1024)),
@@ -188,7 +187,10 @@ impl Call<'_> {
             }
             ("DELETE", owner) => {
                 service.narrow(&mut query, &read::filter(self.request)?)?;
-                if owner.is_none() && path != "/" && service.list(&query, Some(Page { index: 1, number: 1 }))?.is_empty() {
+                if owner.is_none()
+                    && path != "/"
+                    && service.list(&query, Some(Page { index: 1, number: 1 }))?.is_empty()
+                {
                     return Err(Fault::not_found(format!("There is nothing at {path}.")));
                 }
                 service.remove_list(&query)?;

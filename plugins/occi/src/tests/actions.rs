@@ -70,7 +70,8 @@ fn a_collection_acts_as_one_or_not_at_all() {
 fn links_follow_the_machine() {
     let cloud = Cloud::new();
     let network = cloud.network();
-    let path = cloud.create("/compute/", &[&format!("Category: {COMPUTE}"), &format!("Link: <{network}>; rel=\"{I}network\"")]);
+    let path = cloud
+        .create("/compute/", &[&format!("Category: {COMPUTE}"), &format!("Link: <{network}>; rel=\"{I}network\"")]);
     cloud.plain("POST", &format!("{path}?action=start"), &[]).expect(200);
     assert_eq!(cloud.get_json(&path)["links"][0]["attributes"]["occi.networkinterface.state"], json!("active"));
     let active = ("x-occi-attribute", "occi.networkinterface.state=\"active\"");
@@ -82,7 +83,11 @@ fn storage_is_resized_and_does_not_shrink() {
     let cloud = Cloud::new();
     let path = cloud.storage();
     for (size, status) in [("size=3.0", 200), ("size=1.0", 409), ("size=\"x\"", 400)] {
-        let answer = cloud.plain("POST", &format!("{path}?action=resize"), &[&action("storage", "resize"), &format!("X-OCCI-Attribute: {size}")]);
+        let answer = cloud.plain(
+            "POST",
+            &format!("{path}?action=resize"),
+            &[&action("storage", "resize"), &format!("X-OCCI-Attribute: {size}")],
+        );
         assert_eq!(answer.status, status, "{size}");
     }
     cloud.plain("POST", &format!("{path}?action=resize"), &[&action("storage", "resize")]).expect(400);
@@ -99,9 +104,14 @@ fn save_answers_with_a_new_template_that_machines_can_be_made_of() {
     let cloud = Cloud::new();
     let path = cloud.compute();
     let save = ["X-OCCI-Attribute: method=\"hot\", name=\"mine\""];
-    let answer = cloud.plain("POST", &format!("{path}?action=save"), &[&action("compute", "save"), save[0]]).expect(200);
+    let answer =
+        cloud.plain("POST", &format!("{path}?action=save"), &[&action("compute", "save"), save[0]]).expect(200);
     let category = answer.text().lines().next().unwrap().to_owned();
-    assert!(category.contains("rel=\"http://schemas.ogf.org/occi/infrastructure#os_tpl\"") && category.contains("Image: mine"), "{category}");
+    assert!(
+        category.contains("rel=\"http://schemas.ogf.org/occi/infrastructure#os_tpl\"")
+            && category.contains("Image: mine"),
+        "{category}"
+    );
     assert!(cloud.get("/-/").text().contains(&category));
     cloud.create("/compute/", &[&format!("Category: {COMPUTE}"), &category]);
     assert_eq!(state(&cloud, &path, "compute"), "active");

@@ -7,7 +7,9 @@ use super::*;
 const TAG: &str = "blue; scheme=\"http://shop.example/tags#\"; class=\"mixin\"";
 
 fn define(cloud: &Cloud) {
-    let line = format!("Category: {TAG}; rel=\"http://unknown.example/#thing\"; location=\"/tags/blue/\"; title=\"Blue, really\"");
+    let line = format!(
+        "Category: {TAG}; rel=\"http://unknown.example/#thing\"; location=\"/tags/blue/\"; title=\"Blue, really\""
+    );
     cloud.plain("POST", "/-/", &[&line]).expect(200);
 }
 
@@ -88,7 +90,13 @@ fn pages_are_in_the_order_of_creation() {
     assert_eq!(cloud.list("/compute/?page=3&number=3"), all[6..]);
     assert!(cloud.list("/compute/?page=4&number=3").is_empty());
     assert_eq!(cloud.list("/?page=2&number=4"), all[4..]);
-    for (query, status) in [("page=1", 400), ("number=1", 400), ("page=0&number=1", 400), ("page=x&number=1", 400), ("page=1&number=1001", 413)] {
+    for (query, status) in [
+        ("page=1", 400),
+        ("number=1", 400),
+        ("page=0&number=1", 400),
+        ("page=x&number=1", 400),
+        ("page=1&number=1001", 413),
+    ] {
         cloud.get(&format!("/compute/?{query}")).expect(status);
     }
 }
@@ -115,7 +123,12 @@ fn a_mixin_collection_has_the_members_it_is_given() {
     assert_eq!(cloud.list("/").len(), 2);
     cloud.plain("POST", "/mixin/ipnetwork/", &[&location(&one)]).expect(403);
     cloud.json("POST", "/tags/blue/", &json!([format!("http://localhost{one}")])).expect(200);
-    cloud.request("PUT", "/tags/blue/").header("content-type", "text/uri-list").body(format!("http://localhost{two}\r\n")).send().expect(200);
+    cloud
+        .request("PUT", "/tags/blue/")
+        .header("content-type", "text/uri-list")
+        .body(format!("http://localhost{two}\r\n"))
+        .send()
+        .expect(200);
     assert_eq!(cloud.list("/tags/blue/"), [two]);
 }
 
@@ -123,7 +136,9 @@ fn a_mixin_collection_has_the_members_it_is_given() {
 fn associations_vanish_with_the_mixin() {
     let cloud = Cloud::new();
     define(&cloud);
-    let paths: Vec<String> = (0..120).map(|_| cloud.create("/compute/", &[&format!("Category: {COMPUTE}"), &format!("Category: {TAG}")])).collect();
+    let paths: Vec<String> = (0..120)
+        .map(|_| cloud.create("/compute/", &[&format!("Category: {COMPUTE}"), &format!("Category: {TAG}")]))
+        .collect();
     assert_eq!(cloud.list("/tags/blue/").len(), 120);
     cloud.plain("DELETE", "/-/", &[&format!("Category: {TAG}")]).expect(200);
     cloud.get("/tags/blue/").expect(404);
@@ -137,7 +152,8 @@ fn a_collection_of_many_is_deleted() {
     let cloud = Cloud::new();
     let network = cloud.network();
     for _ in 0..30 {
-        cloud.create("/compute/", &[&format!("Category: {COMPUTE}"), &format!("Link: <{network}>; rel=\"{I}network\"")]);
+        cloud
+            .create("/compute/", &[&format!("Category: {COMPUTE}"), &format!("Link: <{network}>; rel=\"{I}network\"")]);
     }
     cloud.delete("/compute/").expect(200);
     assert_eq!(cloud.list("/"), [network]);

@@ -8,7 +8,11 @@ use super::*;
 fn a_created_resource_is_where_the_location_says() {
     let cloud = Cloud::new();
     let made = cloud
-        .plain("POST", "/compute/", &[&format!("Category: {COMPUTE}"), "X-OCCI-Attribute: occi.core.title=\"blue \\\"one\\\", spare\""])
+        .plain(
+            "POST",
+            "/compute/",
+            &[&format!("Category: {COMPUTE}"), "X-OCCI-Attribute: occi.core.title=\"blue \\\"one\\\", spare\""],
+        )
         .expect(201);
     let location = made.header("location").unwrap();
     assert_eq!(made.text(), format!("X-OCCI-Location: {location}\n"));
@@ -89,7 +93,8 @@ fn what_a_get_showed_can_be_put_back() {
     let cloud = Cloud::new();
     let network = cloud.network();
     let link = format!("Link: <{network}>; rel=\"{I}network\"");
-    let path = cloud.create("/compute/", &[&format!("Category: {COMPUTE}"), "X-OCCI-Attribute: occi.compute.cores=2", &link]);
+    let path =
+        cloud.create("/compute/", &[&format!("Category: {COMPUTE}"), "X-OCCI-Attribute: occi.compute.cores=2", &link]);
     let shown = cloud.get(&path).expect(200);
     let again = cloud.plain("PUT", &path, &[shown.text()]).expect(200);
     assert_eq!(again.text(), shown.text());
@@ -122,7 +127,14 @@ fn each_user_has_a_name_space() {
     cloud.app.get(&path).user("ben", &[]).send().expect(404);
     assert_eq!(cloud.app.get("/").user("ben", &[]).send().expect(200).text(), "");
     cloud.app.host().set_config(&json!({ "space": "shared" }));
-    cloud.app.put("/9").user("ben", &[]).header("content-type", "text/plain").body(format!("Category: {COMPUTE}")).send().expect(201);
+    cloud
+        .app
+        .put("/9")
+        .user("ben", &[])
+        .header("content-type", "text/plain")
+        .body(format!("Category: {COMPUTE}"))
+        .send()
+        .expect(201);
     cloud.get("/9").expect(200);
 }
 

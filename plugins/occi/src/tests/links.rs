@@ -12,7 +12,10 @@ fn link_line(target: &str, kind: &str, link: &str) -> String {
 fn an_inline_link_is_shown_at_its_source_and_at_its_own_place() {
     let cloud = Cloud::new();
     let network = cloud.network();
-    let line = format!("{}; occi.networkinterface.mac=\"fa:16:3e:00:00:01\"", link_line(&network, "network", "networkinterface"));
+    let line = format!(
+        "{}; occi.networkinterface.mac=\"fa:16:3e:00:00:01\"",
+        link_line(&network, "network", "networkinterface")
+    );
     let path = cloud.create("/compute/", &[&format!("Category: {COMPUTE}"), &line]);
     let links = cloud.list("/networkinterface/");
     assert_eq!(links.len(), 1);
@@ -72,7 +75,9 @@ fn a_link_can_be_made_apart() {
     let lines = |source: &str, target: &str| {
         [
             format!("Category: storagelink; scheme=\"{I}\"; class=\"kind\""),
-            format!("X-OCCI-Attribute: occi.core.source=\"{source}\", occi.core.target=\"{target}\", occi.core.id=\"x\""),
+            format!(
+                "X-OCCI-Attribute: occi.core.source=\"{source}\", occi.core.target=\"{target}\", occi.core.id=\"x\""
+            ),
         ]
         .join("\n")
     };
@@ -93,7 +98,8 @@ fn a_link_can_be_made_apart() {
 fn a_resource_takes_its_links_along() {
     let cloud = Cloud::new();
     let network = cloud.network();
-    let path = cloud.create("/compute/", &[&format!("Category: {COMPUTE}"), &link_line(&network, "network", "networkinterface")]);
+    let path = cloud
+        .create("/compute/", &[&format!("Category: {COMPUTE}"), &link_line(&network, "network", "networkinterface")]);
     cloud.delete(&path).expect(200);
     assert!(cloud.list("/networkinterface/").is_empty());
     cloud.get(&network).expect(200);

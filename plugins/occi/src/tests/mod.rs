@@ -1,6 +1,7 @@
 //! The plugin from request to answer, on a host in memory.
 
 mod actions;
+mod cdmi;
 mod collections;
 mod costs;
 mod entities;
@@ -13,12 +14,9 @@ mod templates;
 use plugbay_sdk::testing::{TestAnswer, TestApp, TestRequest};
 
 pub const I: &str = "http://schemas.ogf.org/occi/infrastructure#";
-pub const COMPUTE: &str =
-    "compute; scheme=\"http://schemas.ogf.org/occi/infrastructure#\"; class=\"kind\"";
-pub const NETWORK: &str =
-    "network; scheme=\"http://schemas.ogf.org/occi/infrastructure#\"; class=\"kind\"";
-pub const STORAGE: &str =
-    "storage; scheme=\"http://schemas.ogf.org/occi/infrastructure#\"; class=\"kind\"";
+pub const COMPUTE: &str = "compute; scheme=\"http://schemas.ogf.org/occi/infrastructure#\"; class=\"kind\"";
+pub const NETWORK: &str = "network; scheme=\"http://schemas.ogf.org/occi/infrastructure#\"; class=\"kind\"";
+pub const STORAGE: &str = "storage; scheme=\"http://schemas.ogf.org/occi/infrastructure#\"; class=\"kind\"";
 
 /// The plugin with a caller.
 pub struct Cloud {

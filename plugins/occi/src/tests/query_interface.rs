@@ -56,7 +56,10 @@ fn json_has_the_members_of_the_schema_only() {
     let members = ["term", "scheme", "title", "attributes", "parent", "actions", "location", "depends", "applies"];
     for list in ["kinds", "mixins", "actions"] {
         for category in all[list].as_array().unwrap() {
-            assert!(category.as_object().unwrap().keys().all(|member| members.contains(&member.as_str())), "{category}");
+            assert!(
+                category.as_object().unwrap().keys().all(|member| members.contains(&member.as_str())),
+                "{category}"
+            );
         }
     }
 }
@@ -66,7 +69,12 @@ fn mixins_of_clients_come_and_go() {
     let cloud = Cloud::new();
     let located = mixin("red", "; location=\"/tags/red/\"");
     cloud.plain("POST", "/-/", &[&located]).expect(200);
-    assert!(cloud.get("/-/").text().contains("red; scheme=\"http://shop.example/tags#\"; class=\"mixin\"; location=\"/tags/red/\""));
+    assert!(
+        cloud
+            .get("/-/")
+            .text()
+            .contains("red; scheme=\"http://shop.example/tags#\"; class=\"mixin\"; location=\"/tags/red/\"")
+    );
     for (line, status) in [
         (located.as_str(), 409),
         (&mixin("green", "; location=\"/tags/red/\""), 409),
@@ -82,7 +90,13 @@ fn mixins_of_clients_come_and_go() {
         assert_eq!(answer.status, status, "{line}: {}", answer.text());
     }
     // The same term under another scheme is another mixin.
-    cloud.plain("POST", "/-/", &["Category: red; scheme=\"http://other.example/#\"; class=\"mixin\"; location=\"/other/red/\""]).expect(200);
+    cloud
+        .plain(
+            "POST",
+            "/-/",
+            &["Category: red; scheme=\"http://other.example/#\"; class=\"mixin\"; location=\"/other/red/\""],
+        )
+        .expect(200);
     cloud.plain("DELETE", "/-/", &[&format!("Category: {COMPUTE}")]).expect(403);
     cloud.plain("DELETE", "/-/", &[&mixin("red", "")]).expect(200);
     cloud.plain("DELETE", "/-/", &[&mixin("red", "")]).expect(404);

@@ -28,7 +28,13 @@ fn the_type_asked_for_is_the_type_given() {
 #[test]
 fn a_request_that_cannot_be_answered_changes_nothing() {
     let cloud = Cloud::new();
-    cloud.request("POST", "/compute/").header("accept", "image/png").header("content-type", "text/plain").body(format!("Category: {COMPUTE}")).send().expect(406);
+    cloud
+        .request("POST", "/compute/")
+        .header("accept", "image/png")
+        .header("content-type", "text/plain")
+        .body(format!("Category: {COMPUTE}"))
+        .send()
+        .expect(406);
     assert!(cloud.list("/").is_empty());
 }
 
@@ -63,7 +69,14 @@ fn bodies_of_other_types_are_refused() {
 fn a_client_of_a_later_version_is_told_so() {
     let cloud = Cloud::new();
     let status = |agent: &str| cloud.request("GET", "/-/").header("user-agent", agent).send().status;
-    for (agent, wanted) in [("x/1 OCCI/1.1", 200), ("x OCCI/1.2", 200), ("x OCCI/1.3", 501), ("x (y) OCCI/2.0", 501), ("x OCCI/z", 200), ("OCCI/1.1 OCCI/2.0", 200)] {
+    for (agent, wanted) in [
+        ("x/1 OCCI/1.1", 200),
+        ("x OCCI/1.2", 200),
+        ("x OCCI/1.3", 501),
+        ("x (y) OCCI/2.0", 501),
+        ("x OCCI/z", 200),
+        ("OCCI/1.1 OCCI/2.0", 200),
+    ] {
         assert_eq!(status(agent), wanted, "{agent}");
     }
     let refused = cloud.request("GET", "/-/").header("user-agent", "OCCI/9.0").send();

@@ -4,13 +4,16 @@ use serde_json::json;
 
 use super::*;
 
-const SMALL: &str = "Category: small; scheme=\"http://schemas.ogf.org/occi/infrastructure/compute/template/1.1#\"; class=\"mixin\"";
-const LARGE: &str = "Category: large; scheme=\"http://schemas.ogf.org/occi/infrastructure/compute/template/1.1#\"; class=\"mixin\"";
+const SMALL: &str =
+    "Category: small; scheme=\"http://schemas.ogf.org/occi/infrastructure/compute/template/1.1#\"; class=\"mixin\"";
+const LARGE: &str =
+    "Category: large; scheme=\"http://schemas.ogf.org/occi/infrastructure/compute/template/1.1#\"; class=\"mixin\"";
 
 #[test]
 fn sizes_of_a_template_go_before_those_of_the_client() {
     let cloud = Cloud::new();
-    let path = cloud.create("/compute/", &[&format!("Category: {COMPUTE}"), LARGE, "X-OCCI-Attribute: occi.compute.cores=1"]);
+    let path =
+        cloud.create("/compute/", &[&format!("Category: {COMPUTE}"), LARGE, "X-OCCI-Attribute: occi.compute.cores=1"]);
     let shown = cloud.get_json(&path);
     assert_eq!(shown["attributes"]["occi.compute.cores"], json!(4));
     assert_eq!(shown["attributes"]["occi.compute.memory"], json!(4.0));
@@ -50,7 +53,8 @@ fn images_and_flavors_are_the_operators() {
 #[test]
 fn user_data_is_given_once_and_pairs_exclude_each_other() {
     let cloud = Cloud::new();
-    let user_data = "Category: user_data; scheme=\"http://schemas.ogf.org/occi/infrastructure/compute#\"; class=\"mixin\"";
+    let user_data =
+        "Category: user_data; scheme=\"http://schemas.ogf.org/occi/infrastructure/compute#\"; class=\"mixin\"";
     let old = "Category: user_data; scheme=\"http://schemas.openstack.org/compute/instance#\"; class=\"mixin\"";
     let data = "X-OCCI-Attribute: occi.compute.userdata=\"I2Nsb3VkLWNvbmZpZwo=\"";
     let path = cloud.create("/compute/", &[&format!("Category: {COMPUTE}"), user_data, data]);

@@ -41,15 +41,7 @@ pub struct AttributeName {
 impl CategoryField {
     /// A category without any of the optional parts.
     pub fn new(id: TypeId, class: Option<Class>) -> CategoryField {
-        CategoryField {
-            id,
-            class,
-            title: None,
-            rel: None,
-            location: None,
-            attributes: Vec::new(),
-            actions: Vec::new(),
-        }
+        CategoryField { id, class, title: None, rel: None, location: None, attributes: Vec::new(), actions: Vec::new() }
     }
 
     /// All categories of a field value.
@@ -115,11 +107,7 @@ impl AttributeName {
                 return Err(Malformed::new(format!("'{name}' is no attribute name.")));
             }
             let has = |property| properties.split_whitespace().any(|known| known == property);
-            names.push(AttributeName {
-                name: name.to_owned(),
-                immutable: has("immutable"),
-                required: has("required"),
-            });
+            names.push(AttributeName { name: name.to_owned(), immutable: has("immutable"), required: has("required") });
             rest = after.trim_start();
         }
         Ok(names)
@@ -182,7 +170,9 @@ mod tests {
     fn term_and_scheme_suffice_and_a_trailing_semicolon_is_common() {
         let read = CategoryField::parse_list("a;scheme=x#, b; scheme=\"http://y#\"; class=mixin;");
         assert!(read.is_ok(), "{read:?}");
-        for bad in ["a", "a; scheme=\"x\"", "; scheme=\"x#\"", "A b; scheme=\"x#\"", "a; scheme=\"x#\"; class=\"y\"", "a; x"] {
+        for bad in
+            ["a", "a; scheme=\"x\"", "; scheme=\"x#\"", "A b; scheme=\"x#\"", "a; scheme=\"x#\"; class=\"y\"", "a; x"]
+        {
             assert!(CategoryField::parse_list(bad).is_err(), "{bad}");
         }
     }
