@@ -79,7 +79,7 @@ pub fn choose(accept: Option<&str>, is_list: bool) -> Result<Rendering, Unsuitab
     let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else { return Ok(Rendering::Plain) };
     let ranges: Vec<Range<'_>> = accept.split(',').filter_map(range).collect();
     let best = |is_list: bool| {
-        let mut best: Option<((f32, u8, std::cmp::Reverse<usize>), Rendering)> = None;
+        let mut best: Option<(Rank, Rendering)> = None;
         for (rendering, name) in OFFERED {
             if rendering == Rendering::UriList && !is_list {
                 continue;
@@ -98,9 +98,12 @@ pub fn choose(accept: Option<&str>, is_list: bool) -> Result<Rendering, Unsuitab
     }
 }
 
-/// Quality, closeness and position of the range that fits a type most closely.
-fn rank(ranges: &[Range<'_>], name: &str) -> Option<(f32, u8, std::cmp::Reverse<usize>)> {
-    let mut found: Option<(f32, u8, std::cmp::Reverse<usize>)> = None;
+/// Quality, closeness and position of a range; the greater is preferred.
+type Rank = (f32, u8, std::cmp::Reverse<usize>);
+
+/// The rank that the range which fits a type most closely gives it.
+fn rank(ranges: &[Range<'_>], name: &str) -> Option<Rank> {
+    let mut found: Option<Rank> = None;
     for (position, range) in ranges.iter().enumerate() {
         let closeness = closeness(range.name, name);
         if closeness > 0 && found.is_none_or(|(_, known, _)| closeness > known) {

@@ -55,7 +55,7 @@ pub struct Change {
 /// # Errors
 /// 500 without randomness.
 pub fn new_id() -> Result<String, Fault> {
-    Ok(id::of(&Sequence::now().next()?))
+    Ok(id::of(&Sequence::now().advance()?))
 }
 
 /// A value of these bytes.
@@ -107,7 +107,7 @@ impl Change {
                 batch.drop_blob(&old);
             }
             if let Some(piece) = &value.piece {
-                let name = format!("cdmi/{}/{}/{}", keys.space(), record.id, Sequence::now().next()?);
+                let name = format!("cdmi/{}/{}/{}", keys.space(), record.id, Sequence::now().advance()?);
                 batch.attach(&name, piece);
                 record.blob = Some(name);
             }

@@ -58,7 +58,7 @@ pub fn change(
 }
 
 fn storage(settings: &Settings, container: &Record) -> Result<Entity, Fault> {
-    let seq = Sequence::now().next()?;
+    let seq = Sequence::now().advance()?;
     let stated = container.metadata.get(SIZE_ITEM).and_then(|size| match size {
         Value::String(text) => text.parse::<f64>().ok(),
         other => other.as_f64(),

@@ -38,7 +38,7 @@ const ROOM: usize = 90;
 #[derive(Debug)]
 pub enum Acted {
     /// The entity as it is now.
-    Entity(Entity),
+    Entity(Box<Entity>),
     /// The template that was made.
     Template(Rc<Category>),
 }
@@ -55,7 +55,7 @@ impl Service {
             return self.save(path, &invocation);
         }
         self.act_on(&[path.to_owned()], &invocation, false)?;
-        Ok(Acted::Entity(entities::existing(&self.keys, path)?.entity))
+        Ok(Acted::Entity(Box::new(entities::existing(&self.keys, path)?.entity)))
     }
 
     /// Run an action on all entities of a collection: on all, or on none. Those that are already where it leads to
@@ -174,7 +174,7 @@ impl Service {
             let before = entities::existing(&self.keys, path)?;
             possible(&before.entity, invocation.transition, false)?;
             let image = self.provider.save(&before.entity, name).map_err(Fault::from)?;
-            let term = if image.id.is_empty() { Sequence::now().next()? } else { templates::safe(&image.id) };
+            let term = if image.id.is_empty() { Sequence::now().advance()? } else { templates::safe(&image.id) };
             let id = TypeId::of(templates::IMAGES, &term)
                 .ok_or_else(|| Fault::internal(format_args!("the image {term} makes no term")))?;
             let stored = StoredMixin {

@@ -111,7 +111,7 @@ impl<'a> Work<'a> {
     }
 
     fn entity(&mut self, kind: &Category, path: Option<&str>, attributes: Attributes) -> Result<Entity, Fault> {
-        let seq = self.sequence.next()?;
+        let seq = self.sequence.advance()?;
         let mut entity = Entity {
             seq,
             path: String::new(),

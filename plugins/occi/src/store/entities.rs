@@ -67,7 +67,7 @@ impl Sequence {
     ///
     /// # Errors
     /// 500 without randomness.
-    pub fn next(&mut self) -> Result<String, Fault> {
+    pub fn advance(&mut self) -> Result<String, Fault> {
         let random = crypto::random(8).map_err(|error| Fault::internal(format_args!("randomness: {error:?}")))?;
         let random = random.iter().fold(0u64, |all, byte| all << 8 | u64::from(*byte));
         let (milliseconds, fraction) = (self.time >> 12 & 0xffff_ffff_ffff, self.time & 0xfff);
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn ids_of_one_request_are_in_order_and_of_version_seven() {
         let mut sequence = Sequence::now();
-        let ids: Vec<_> = (0..100).map(|_| sequence.next().unwrap()).collect();
+        let ids: Vec<_> = (0..100).map(|_| sequence.advance().unwrap()).collect();
         assert!(ids.is_sorted());
         assert!(ids.iter().all(|id| id.len() == 32 && id.as_bytes()[12] == b'7'));
     }

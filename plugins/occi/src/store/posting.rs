@@ -87,7 +87,7 @@ impl Common {
     ///
     /// # Errors
     /// Those of the store.
-    pub fn next(&mut self) -> Result<Option<(String, String)>, Fault> {
+    pub fn advance(&mut self) -> Result<Option<(String, String)>, Fault> {
         let mut agreed = 0;
         let mut found = None;
         let count = self.lists.len();
@@ -134,7 +134,7 @@ mod tests {
             let after = after.map(|after| format!("{after:04}"));
             let mut common = Common::of(prefixes, after.as_deref(), 10);
             let mut found = Vec::new();
-            while let Some((seq, _)) = common.next().unwrap() {
+            while let Some((seq, _)) = common.advance().unwrap() {
                 found.push(seq);
             }
             let first: BTreeSet<u32> = lists[0].clone();

@@ -72,7 +72,7 @@ impl Query {
     ) -> Result<(), Fault> {
         let expected = u32::try_from(skip.saturating_add(take)).unwrap_or(u32::MAX);
         let mut common = Common::of(prefixes, None, expected);
-        while let Some((seq, path)) = common.next()? {
+        while let Some((seq, path)) = common.advance()? {
             if skip > 0 && !look {
                 skip -= 1;
                 continue;

@@ -24,7 +24,7 @@ const HEADER_LINES: usize = 90;
 #[derive(Debug)]
 pub enum Reply {
     /// One entity.
-    Entity(View),
+    Entity(Box<View>),
     /// Entities of a list, which is one of links or of resources (and both).
     List {
         /// The entities.

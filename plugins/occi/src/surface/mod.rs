@@ -239,25 +239,25 @@ impl Call<'_> {
         match self.request.method.as_str() {
             "GET" | "HEAD" => {
                 let kept = entities::existing(&service.keys, path)?;
-                self.render(rendering, Reply::Entity(service.view(kept.entity)?))
+                self.render(rendering, Reply::Entity(Box::new(service.view(kept.entity)?)))
             }
             "POST" if asked.has("action") => {
                 let draft = read::content(self.request)?.single()?;
                 match service.act(path, asked.get("action").unwrap_or_default(), &draft)? {
-                    Acted::Entity(entity) => self.render(rendering, Reply::Entity(service.view(entity)?)),
+                    Acted::Entity(entity) => self.render(rendering, Reply::Entity(Box::new(service.view(*entity)?))),
                     Acted::Template(template) => self.render(rendering, Reply::Categories(vec![template])),
                 }
             }
             "POST" => {
                 entities::existing(&service.keys, path)?;
                 let entity = service.update(path, &read::entity(self.request)?)?;
-                self.render(rendering, Reply::Entity(service.view(entity)?))
+                self.render(rendering, Reply::Entity(Box::new(service.view(entity)?)))
             }
             "PUT" => {
                 let draft = read::entity(self.request)?;
                 if entities::get(&service.keys, path)?.is_some() {
                     let entity = service.replace(path, &draft)?;
-                    return self.render(rendering, Reply::Entity(service.view(entity)?));
+                    return self.render(rendering, Reply::Entity(Box::new(service.view(entity)?)));
                 }
                 let made = service.create_at(path, &draft)?;
                 self.render(rendering, Reply::Created(vec![made]))

@@ -58,11 +58,14 @@ fn every_condition_of_a_filter_has_to_hold() {
     let name = ("x-occi-attribute", "occi.compute.hostname=\"one\"");
     let cores = ("x-occi-attribute", "occi.compute.cores=2");
     let compute = ("category", COMPUTE);
-    assert_eq!(found("/compute/", &[name]), [one.clone()]);
+    assert_eq!(found("/compute/", &[name]), std::slice::from_ref(&one));
     assert_eq!(found("/", &[cores]), [one.clone(), two.clone()]);
-    assert_eq!(found("/", &[cores, name, compute]), [one.clone()]);
+    assert_eq!(found("/", &[cores, name, compute]), std::slice::from_ref(&one));
     assert_eq!(found("/", &[compute]).len(), 2);
-    assert_eq!(found("/", &[("x-occi-attribute", "occi.compute.memory=2.0, occi.compute.cores=2")]), [one.clone()]);
+    assert_eq!(
+        found("/", &[("x-occi-attribute", "occi.compute.memory=2.0, occi.compute.cores=2")]),
+        std::slice::from_ref(&one)
+    );
     assert_eq!(found("/network/", &[name]), Vec::<String>::new());
     let id = cloud.get_json(&two)["id"].as_str().unwrap().to_owned();
     assert_eq!(found("/", &[("x-occi-attribute", &format!("occi.core.id=\"{id}\""))]), [two]);
@@ -108,13 +111,13 @@ fn a_mixin_collection_has_the_members_it_is_given() {
     let (one, two) = (cloud.compute(), cloud.network());
     let location = |path: &str| format!("X-OCCI-Location: http://localhost{path}");
     cloud.plain("POST", "/tags/blue/", &[&location(&one)]).expect(200);
-    assert_eq!(cloud.list("/tags/blue/"), [one.clone()]);
+    assert_eq!(cloud.list("/tags/blue/"), std::slice::from_ref(&one));
     assert!(cloud.get(&one).text().contains(&format!("Category: {TAG}")));
     assert_eq!(cloud.filter("/", &[("category", TAG)]).expect(200).text().lines().count(), 1);
     cloud.plain("PUT", "/tags/blue/", &[&location(&two)]).expect(200);
-    assert_eq!(cloud.list("/tags/blue/"), [two.clone()]);
+    assert_eq!(cloud.list("/tags/blue/"), std::slice::from_ref(&two));
     cloud.plain("POST", "/tags/blue/", &[&location(&one), &location("/compute/none")]).expect(404);
-    assert_eq!(cloud.list("/tags/blue/"), [two.clone()]);
+    assert_eq!(cloud.list("/tags/blue/"), std::slice::from_ref(&two));
     cloud.plain("DELETE", "/tags/blue/", &[&location(&two)]).expect(200);
     assert!(cloud.list("/tags/blue/").is_empty());
     cloud.plain("POST", "/tags/blue/", &[&location(&one), &location(&two)]).expect(200);

@@ -13,7 +13,7 @@ fn cloud_of(count: usize) -> Cloud {
     cloud.get("/-/");
     let keys = Keys::of("user ann");
     for number in 0..count {
-        let seq = Sequence::now().next().unwrap();
+        let seq = Sequence::now().advance().unwrap();
         let name = if number % (count / 100) == 0 { "few" } else { "many" };
         let attributes = Attributes::from([
             ("occi.compute.hostname".to_owned(), name.into()),
