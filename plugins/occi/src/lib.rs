@@ -34,7 +34,18 @@ const SCHEMA: u32 = 1;
 
 /// What the plugin serves.
 pub fn plugin() -> Plugin {
-    Plugin::new(env!("CARGO_PKG_VERSION")).schema(SCHEMA).surface(surface::surface()).surface(cdmi::surface::surface())
+    Plugin::new(env!("CARGO_PKG_VERSION"))
+        .schema(SCHEMA)
+        .surface(surface::surface())
+        .surface(cdmi::surface::surface())
+        .on_start(|_| say_backend())
 }
 
-export_plugin!(plugin, resume);
+/// The operator is told what runs the machines, above all if nothing does.
+fn say_backend() {
+    if let Ok(settings) = settings::Settings::load() {
+        plugbay_sdk::warn!("machines: {}", provider::of(settings.backend).backend().title);
+    }
+}
+
+export_plugin!(plugin, resume, jobs);

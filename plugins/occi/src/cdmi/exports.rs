@@ -64,13 +64,12 @@ fn storage(settings: &Settings, container: &Record) -> Result<Entity, Fault> {
         other => other.as_f64(),
     });
     let size = stated.filter(|size| *size > 0.0 && size.is_finite()).unwrap_or(1.0 / GIB);
-    let url = format!("{}/cdmi_objectid/{}", settings.cdmi.trim_end_matches('/'), container.id);
     let attributes = Attributes::from([
         (infrastructure::SIZE.to_owned(), size.into()),
         ("occi.storage.state".to_owned(), "online".into()),
         (crate::model::core::TITLE.to_owned(), container.name.as_str().into()),
         (cdmi::OBJECT_ID.to_owned(), container.id.as_str().into()),
-        (cdmi::LOCATION.to_owned(), url.into()),
+        (cdmi::LOCATION.to_owned(), url(settings, &container.id).into()),
     ]);
     let mut entity = Entity {
         seq,
@@ -83,6 +82,55 @@ fn storage(settings: &Settings, container: &Record) -> Result<Entity, Fault> {
     };
     entity.path = format!("/storage/{}", entity.id().trim_start_matches("urn:uuid:"));
     Ok(entity)
+}
+
+/// The container behind a new storage that asks for one, by its mixin; none if it does not. It is exported to nobody
+/// yet: that is for the client to say, through CDMI.
+///
+/// # Errors
+/// 500 without randomness.
+pub fn behind(service: &Service, storage: &mut Entity) -> Result<Option<Record>, Fault> {
+    if !storage.mixins.contains(&cdmi::container()) {
+        return Ok(None);
+    }
+    let id = super::change::new_id()?;
+    let name = storage.path.trim_start_matches('/').replace('/', "-");
+    let root = record::root_id(&service.keys);
+    let mut container = Record::new(id.clone(), record::Kind::Container, &name, Some(root), "occi");
+    container.storage = Some(storage.path.clone());
+    let export = serde_json::json!({ "identifier": id, "permissions": [] });
+    container.exports.insert("OCCI/NFS".to_owned(), export);
+    let size = storage.attributes.get(infrastructure::SIZE).cloned().unwrap_or_default();
+    container.metadata.insert(SIZE_ITEM.to_owned(), size);
+    storage.attributes.insert(cdmi::LOCATION.to_owned(), url(&service.settings, &id).into());
+    storage.attributes.insert(cdmi::OBJECT_ID.to_owned(), id.into());
+    Ok(Some(container))
+}
+
+/// Write such a container.
+///
+/// # Errors
+/// Those of the store.
+pub fn keep(service: &Service, batch: &mut Batch, container: &Record) -> Result<(), Stop> {
+    let keys = &service.keys;
+    record::enter(keys, batch, container);
+    batch.put_json(record::key(keys, &container.id), container)?;
+    Ok(())
+}
+
+fn url(settings: &Settings, id: &str) -> String {
+    format!("{}/cdmi_objectid/{id}", settings.cdmi.trim_end_matches('/'))
+}
+
+/// 403 for the mixin of containers on a storage that is there already.
+///
+/// # Errors
+/// As it says.
+pub fn only_at_creation(entity: &Entity, mixin: &crate::model::TypeId) -> Result<(), Fault> {
+    if *mixin == cdmi::container() && !entity.mixins.contains(mixin) {
+        return Err(Fault::forbidden(format!("{mixin} is given at creation, or by CDMI.")));
+    }
+    Ok(())
 }
 
 /// Whether a container can go, or stop being a storage.

@@ -92,6 +92,7 @@ impl Service {
         if after.mixins.contains(&mixin.id) {
             return Ok(after);
         }
+        crate::cdmi::exports::only_at_creation(entity, &mixin.id)?;
         let mut mixins = self.mixins_of(&after)?;
         for family in [templates::os_tpl(), templates::resource_tpl()] {
             if mixin.depends.contains(&family) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Service;
 use crate::{
-    cdmi::exports,
+    cdmi::{exports, record::Record},
     draft::{Draft, DraftLink},
     entity::{Attributes, Ends, Entity},
     fault::Fault,
@@ -32,6 +32,8 @@ pub(super) struct Work<'a> {
     pub(super) new: Vec<Entity>,
     /// Resources that get links, with what they were.
     pub(super) changed: BTreeMap<String, (Kept, Entity)>,
+    /// Containers behind new storage.
+    containers: Vec<Record>,
     /// Targets that have to be there still: paths and versions.
     relied_on: BTreeMap<String, u64>,
 }
@@ -77,6 +79,7 @@ impl<'a> Work<'a> {
             sequence: Sequence::now(),
             new: Vec::new(),
             changed: BTreeMap::new(),
+            containers: Vec::new(),
             relied_on: BTreeMap::new(),
         }
     }
@@ -102,6 +105,7 @@ impl<'a> Work<'a> {
         }
         let effects = self.service.provider.create(&entity)?;
         apply(&mut entity, effects);
+        self.containers.extend(exports::behind(self.service, &mut entity)?);
         let at = self.new.len();
         self.new.push(entity);
         for link in &draft.links {
@@ -256,6 +260,9 @@ impl<'a> Work<'a> {
         let mut batch = Batch::default();
         for entity in &self.new {
             entities::create(keys, &mut batch, entity)?;
+        }
+        for container in &self.containers {
+            exports::keep(self.service, &mut batch, container)?;
         }
         for (before, after) in self.changed.values() {
             entities::update(keys, &mut batch, before, after)?;

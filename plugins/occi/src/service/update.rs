@@ -5,6 +5,7 @@ use super::{
     create::{Work, apply},
 };
 use crate::{
+    cdmi::exports,
     draft::{Draft, DraftLink},
     entity::{Entity, same},
     fault::Fault,
@@ -45,7 +46,7 @@ impl Service {
             if whole && named.kind.is_none() {
                 return Err(Fault::bad_request("The request names no kind.").into());
             }
-            self.take_mixins(&mut after, &named, whole)?;
+            self.take_mixins(&before.entity, &mut after, &named, whole)?;
             let kind = self.kind(&after.kind)?;
             let shape = Shape::of(&self.catalog, &kind, &self.mixins_of(&after)?)?;
             if whole {
@@ -76,11 +77,12 @@ impl Service {
 
     /// The mixins of the draft beside, or instead of, those that are there. A new template replaces the one of its
     /// family.
-    fn take_mixins(&self, entity: &mut Entity, named: &Named, whole: bool) -> Result<(), Fault> {
+    fn take_mixins(&self, before: &Entity, entity: &mut Entity, named: &Named, whole: bool) -> Result<(), Fault> {
         if whole {
             entity.mixins.clear();
         }
         for mixin in &named.mixins {
+            exports::only_at_creation(before, &mixin.id)?;
             for family in [templates::os_tpl(), templates::resource_tpl()] {
                 if mixin.depends.contains(&family) && !whole {
                     let others = self.mixins_of(entity)?;

@@ -70,13 +70,12 @@ impl Query {
         look: bool,
         mut with: impl FnMut(Entity) -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
-        let expected = u32::try_from(skip.saturating_add(take)).unwrap_or(u32::MAX);
+        let expected = u32::try_from(if look { skip.saturating_add(take) } else { take }).unwrap_or(u32::MAX);
         let mut common = Common::of(prefixes, None, expected);
+        if !look {
+            common.skip(std::mem::take(&mut skip))?;
+        }
         while let Some((seq, path)) = common.advance()? {
-            if skip > 0 && !look {
-                skip -= 1;
-                continue;
-            }
             let Some(kept) = entities::get(keys, &path)? else { continue };
             if kept.entity.seq != seq || !self.holds(&kept.entity) {
                 continue;

@@ -124,6 +124,31 @@ fn refusals_of_cdmi() {
 }
 
 #[test]
+fn a_storage_can_bring_its_container() {
+    let cloud = Cloud::new();
+    let mixin = "Category: container; scheme=\"http://schemas.snia.org/cdmi/occi#\"; class=\"mixin\"";
+    let size = "X-OCCI-Attribute: occi.storage.size=1.5";
+    let storage = cloud.create("/storage/", &[&format!("Category: {STORAGE}"), mixin, size]);
+    let id = cloud.get_json(&storage)["attributes"]["org.snia.cdmi.objectid"].as_str().unwrap().to_owned();
+    let by_id = format!("/cdmi_objectid/{id}");
+    let container: Value = cloud.cdmi("GET", &by_id, "container", None).expect(200).json();
+    assert_eq!(container["exports"]["OCCI/NFS"]["identifier"], json!(id));
+    let shown = cloud.get(&storage).expect(200);
+    cloud.plain("PUT", &storage, &[shown.text()]).expect(200);
+    let plain = cloud.storage();
+    cloud.plain("POST", &plain, &[mixin]).expect(403);
+    cloud
+        .cdmi(
+            "DELETE",
+            &format!("/{}/", container["objectName"].as_str().unwrap().trim_matches('/')),
+            "container",
+            None,
+        )
+        .expect(204);
+    assert_eq!(cloud.list("/storage/"), [plain]);
+}
+
+#[test]
 fn an_exported_container_is_a_storage_that_named_machines_can_link_to() {
     let cloud = Cloud::new();
     let (mine, other) = (cloud.compute(), cloud.compute());
