@@ -7,6 +7,7 @@ mod costs;
 mod entities;
 mod links;
 mod query_interface;
+mod races;
 mod renderings;
 mod suites;
 mod templates;
