@@ -24,19 +24,26 @@ struct List {
     last: Option<String>,
     ended: bool,
     reads: u32,
+    /// Entries of the last read, and how many of these were passed over.
+    batch: usize,
+    passed: usize,
 }
 
 impl List {
     fn new(prefix: String, first_read: u32) -> List {
-        List { prefix, ahead: VecDeque::new(), last: None, ended: false, reads: first_read }
+        List { prefix, ahead: VecDeque::new(), last: None, ended: false, reads: first_read, batch: 0, passed: 0 }
     }
 
     /// The first entry that is not before `least`.
     fn seek(&mut self, least: &str) -> Result<Option<(String, String)>, Fault> {
         loop {
+            let mut dropped = 0;
             while self.ahead.front().is_some_and(|(seq, _)| seq.as_str() < least) {
                 self.ahead.pop_front();
+                dropped += 1;
             }
+            // The first of them was looked at.
+            self.passed += dropped.max(1) - 1;
             if let Some(entry) = self.ahead.front() {
                 return Ok(Some(entry.clone()));
             }
@@ -48,9 +55,9 @@ impl List {
     }
 
     fn read(&mut self, least: &str) -> Result<(), Fault> {
-        let goes_on = self.last.as_deref().is_none_or(|last| least <= last);
-        // Reading on is worth more and more, a jump starts small again.
-        self.reads = if goes_on { (self.reads * 4).min(MOST) } else { 4 };
+        // Reading on is worth more and more; where most is passed over, jumping from one to the next is cheaper.
+        let sparse = self.passed * 2 > self.batch;
+        self.reads = if sparse { 4 } else { (self.reads * 4).min(MOST) };
         let start = match &self.last {
             Some(last) if last.as_str() >= least => format!("{}{last}\0", self.prefix),
             _ => format!("{}{least}", self.prefix),
@@ -60,6 +67,7 @@ impl List {
         #[cfg(test)]
         super::reads::count(page.entries.len());
         self.ended = !page.more;
+        (self.batch, self.passed) = (page.entries.len(), 0);
         for entry in page.entries {
             let seq = entry.key.strip_prefix(&self.prefix).unwrap_or_default().to_owned();
             let path = String::from_utf8(entry.value).map_err(Fault::internal)?;
