@@ -56,7 +56,7 @@ pub trait Provider {
     /// How it is named in the query interface.
     fn backend(&self) -> Named;
 
-    /// A resource comes to be, at rest. `parts` are the images named by its templates.
+    /// A resource comes to be, at rest; what it boots from is among its mixins.
     ///
     /// # Errors
     /// If there can be none like that.

@@ -117,3 +117,16 @@ fn a_resource_gets_links_by_an_update() {
     cloud.plain("POST", &link, &[ip, "X-OCCI-Attribute: occi.networkinterface.address=\"10.0.0.5\""]).expect(200);
     assert_eq!(cloud.get_json(&link)["attributes"]["occi.networkinterface.address"], json!("10.0.0.5"));
 }
+
+#[test]
+fn json_adds_links_and_mixins_to_an_entity() {
+    let cloud = Cloud::new();
+    let (path, network) = (cloud.compute(), cloud.network());
+    let link = json!({"kind": format!("{I}networkinterface"), "target": {"location": network}});
+    let shown: serde_json::Value = cloud.json("POST", &path, &json!({ "links": [link] })).expect(200).json();
+    assert_eq!(shown["links"].as_array().unwrap().len(), 1);
+    let small = "http://schemas.ogf.org/occi/infrastructure/compute/template/1.1#small";
+    let shown: serde_json::Value = cloud.json("POST", &path, &json!({ "mixins": [small] })).expect(200).json();
+    assert_eq!(shown["attributes"]["occi.compute.cores"], json!(1));
+    assert_eq!(cloud.json("PUT", &path, &shown).expect(200).json::<serde_json::Value>(), shown);
+}
