@@ -1,0 +1,117 @@
+//! What runs the machines: the seam between the API and its real parts.
+//!
+//! The service decides what is allowed, by the tables of `model`; a provider carries it out and says what became of it,
+//! as values of immutable attributes. A provider is called before the commit that makes its effects visible, and again
+//! if that commit lost a race: what it is asked twice it does once.
+
+pub mod embedded;
+
+use serde_json::Value;
+
+use crate::{
+    entity::{Attributes, Entity},
+    fault::Fault,
+    model::{Category, TypeId, states::Transition, templates::Image},
+    settings::Backend,
+};
+
+/// Attributes with their new values.
+pub type Effects = Vec<(&'static str, Value)>;
+
+/// Why a provider did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// It cannot be done to this entity now; the text is for the client. Nothing changed.
+    #[error("{0}")]
+    Refused(String),
+    /// It was tried and failed: the entity is in the state `error` with this message.
+    #[error("{0}")]
+    Failed(String),
+    /// The real parts cannot be reached; nothing changed.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Fault {
+        match failure {
+            Failure::Refused(why) => Fault::conflict(why),
+            Failure::Failed(why) => Fault::internal(format_args!("provider: {why}")),
+            Failure::Unavailable(why) => Fault::new(503, why),
+        }
+    }
+}
+
+/// How a provider is named in the query interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Term of its mixin.
+    pub term: &'static str,
+    /// What it is, for people.
+    pub title: &'static str,
+}
+
+/// A backend.
+pub trait Provider {
+    /// How it is named in the query interface.
+    fn backend(&self) -> Named;
+
+    /// A resource comes to be, at rest; what it boots from is among its mixins.
+    ///
+    /// # Errors
+    /// If there can be none like that.
+    fn create(&self, resource: &Entity) -> Result<Effects, Failure>;
+
+    /// A resource is to be what `after` is: another size, another template, other attributes.
+    ///
+    /// # Errors
+    /// If it cannot be.
+    fn update(&self, before: &Entity, after: &Entity) -> Result<Effects, Failure>;
+
+    /// An action whose transition is possible. The service sets the state it leads to; effects may say otherwise.
+    ///
+    /// # Errors
+    /// If it fails; `Failed` leads to the state `error`.
+    fn act(&self, resource: &Entity, transition: &Transition, parameters: &Attributes) -> Result<Effects, Failure>;
+
+    /// An independent copy of a machine, which others can boot from.
+    ///
+    /// # Errors
+    /// If there can be none.
+    fn save(&self, machine: &Entity, name: Option<&str>) -> Result<Image, Failure>;
+
+    /// A link comes to be. `place` is how many of its kind the source has already; `target` is none if it is elsewhere.
+    ///
+    /// # Errors
+    /// If it cannot be.
+    fn attach(&self, link: &Entity, source: &Entity, target: Option<&Entity>, place: usize)
+    -> Result<Effects, Failure>;
+
+    /// A link goes.
+    ///
+    /// # Errors
+    /// If it cannot.
+    fn detach(&self, link: &Entity) -> Result<(), Failure>;
+
+    /// A resource goes, whatever its state.
+    ///
+    /// # Errors
+    /// If it cannot.
+    fn delete(&self, resource: &Entity) -> Result<(), Failure>;
+
+    /// Address of a machine's console; none if it has none.
+    fn console(&self, machine: &Entity) -> Option<String>;
+}
+
+/// The operator's choice.
+pub fn of(backend: Backend) -> &'static dyn Provider {
+    match backend {
+        Backend::Embedded => &embedded::Embedded,
+    }
+}
+
+/// The mixin by which the query interface names a backend. It applies to nothing: it is there to be read.
+pub fn category(named: &Named) -> Category {
+    let id = TypeId::known("http://schemas.plugbay.org/occi/backend#", named.term);
+    Category::mixin(id, named.title).at(&format!("/mixin/backend/{}/", named.term))
+}

@@ -1,0 +1,31 @@
+//! The text renderings (GFD.185, GFD.229): Category, Link, X-OCCI-Attribute and X-OCCI-Location.
+//!
+//! Pure: text to values and back. What a category means, and whether a value fits, is decided elsewhere.
+//! Invariant: whatever is rendered here parses back to the same, control characters in texts aside.
+
+pub mod attribute;
+pub mod category;
+pub mod link;
+pub mod message;
+pub mod scan;
+
+pub use category::CategoryField;
+pub use link::LinkField;
+pub use message::Message;
+
+/// The text is not of the rendering's grammar.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub String);
+
+impl Malformed {
+    pub(crate) fn new(what: impl Into<String>) -> Malformed {
+        Malformed(what.into())
+    }
+}
+
+impl From<Malformed> for crate::fault::Fault {
+    fn from(malformed: Malformed) -> Self {
+        Self::bad_request(malformed.0)
+    }
+}
