@@ -1,6 +1,6 @@
 """LXD servers of Debian on loopback: each a trust store of its own, or all one cluster.
 
-usage: lxd_daemon.py [--cluster] [--trust CERTIFICATE]... DIRECTORY ADDRESS...
+usage: lxd_daemon.py [--cluster] [--count] [--trust CERTIFICATE]... DIRECTORY ADDRESS...
 
 Needs root (namespaces of mounts and processes). An ADDRESS is HOST:PORT of loopback; port 0 is a free one. Prints
 `serving` and JSON when all servers answer: `servers`, a list of `name`, `endpoint`, `certificate`, `fingerprint`,
@@ -8,8 +8,10 @@ Needs root (namespaces of mounts and processes). An ADDRESS is HOST:PORT of loop
 `password`, which lets any client in. Every certificate of `--trust`, a file, is trusted from the start.
 
 Then it obeys lines on its input and answers each with `done`: `stop N`, `kill N`, `start N`, `freeze N` (accepts
-connections and stays silent), `thaw N`, N being the place of the server in the list. The end of the input, or SIGKILL,
-ends it with everything that it started; `unshare`, which it is started by, heeds no other signal.
+connections and stays silent), `thaw N`, N being the place of the server in the list. With `--count` there is also
+`requests N`: after `done`, JSON says how many requests of each method came since it was asked last, from clients that
+were trusted from the start. The end of the input, or SIGKILL, ends it with everything that it started; `unshare`, which
+it is started by, heeds no other signal.
 
 There are no storage pools and no networks, and nothing leaves the machine: LXD asks its image server through a proxy
 that does not exist.
@@ -17,9 +19,12 @@ that does not exist.
 
 import argparse
 import base64
+import collections
+import hashlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -30,6 +35,7 @@ import time
 
 ISOLATE = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 PASSWORD = "let me in"
+REQUEST = re.compile(r'msg="Handling API request".* method=(\w+) protocol=tls .*username=(\w+)')
 PATIENCE = 60
 
 
@@ -49,12 +55,12 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Server:
-    def __init__(self, directory, name, address):
+    def __init__(self, directory, name, address, log_requests):
         host, port = address.rsplit(":", 1)
         self.name, self.address = name, f"{host}:{int(port) or free_port(host)}"
         self.directory = os.path.join(directory, name)
         self.socket = os.path.join(self.directory, "unix.socket")
-        self.process = None
+        self.process, self.options, self.read = None, ["--debug"] if log_requests else [], 0
         os.makedirs(self.directory, exist_ok=True)
 
     def start(self):
@@ -63,7 +69,7 @@ class Server:
         environment = {**os.environ, "LXD_DIR": self.directory, "HTTPS_PROXY": "http://127.0.0.1:9"}
         environment["HTTP_PROXY"] = environment["HTTPS_PROXY"]
         with open(f"{self.directory}.log", "a") as log:
-            command = [*named, "lxd", "--group", "root"]
+            command = [*named, "lxd", "--group", "root", *self.options]
             self.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + PATIENCE
         while not self.ready():
@@ -119,15 +125,23 @@ class Server:
         })
 
     def trust(self, file):
-        with open(file) as pem:
-            der = ssl.PEM_cert_to_DER_cert(pem.read())
-        certificate = base64.b64encode(der).decode()
+        certificate = base64.b64encode(der_of(file)).decode()
         self.call("POST", "/1.0/certificates", {"type": "client", "name": "operator", "certificate": certificate})
 
     def token(self):
         made = self.call("POST", "/1.0/certificates", {"type": "client", "name": "by-token", "token": True})["metadata"]
         keys = {"client_name": made["request"]["name"], **{key: made[key] for key in ("fingerprint", "addresses", "secret")}}
         return base64.b64encode(json.dumps({**keys, "expires_at": "0001-01-01T00:00:00Z"}).encode()).decode()
+
+    def requests(self, clients):
+        """By method, since the last time."""
+        found = collections.Counter()
+        with open(f"{self.directory}.log") as log:
+            log.seek(self.read)
+            for match in filter(None, map(REQUEST.search, log)):
+                found[match[1]] += match[2] in clients
+            self.read = os.fstat(log.fileno()).st_size
+        return found
 
     def environment(self):
         return self.call("GET", "/1.0")["environment"]
@@ -142,6 +156,11 @@ class Server:
             "socket": self.socket,
             "token": token,
         }
+
+
+def der_of(file):
+    with open(file) as pem:
+        return ssl.PEM_cert_to_DER_cert(pem.read())
 
 
 def free_port(host):
@@ -172,7 +191,7 @@ def at_once(actions):
 def serve(given):
     """As the first process of its namespace."""
     prefix = "member" if given.cluster else "server"
-    servers = [Server(given.directory, f"{prefix}{n}", address) for n, address in enumerate(given.address)]
+    servers = [Server(given.directory, f"{prefix}{n}", address, given.count) for n, address in enumerate(given.address)]
     at_once([server.start for server in servers])
     first, stores = servers[0], servers
     if given.cluster:
@@ -187,27 +206,29 @@ def serve(given):
             server.trust(file)
     facts = [server.facts(None if given.cluster else server.token()) for server in servers]
     print("serving", json.dumps({"password": PASSWORD, "servers": facts}), flush=True)
-    obey(servers)
+    obey(servers, {hashlib.sha256(der_of(file)).hexdigest() for file in given.trust})
     at_once([lambda server=server: server.end(signal.SIGKILL) for server in servers])
 
 
-def obey(servers):
+def obey(servers, clients):
     commands = {
         "start": Server.start,
         "stop": lambda server: server.end(signal.SIGTERM),
         "kill": lambda server: server.end(signal.SIGKILL),
         "freeze": lambda server: server.process.send_signal(signal.SIGSTOP),
         "thaw": lambda server: server.process.send_signal(signal.SIGCONT),
+        "requests": lambda server: server.requests(clients),
     }
     for line in sys.stdin:
         name, place = line.split()
-        commands[name](servers[int(place)])
-        print("done", flush=True)
+        said = commands[name](servers[int(place)])
+        print("done", "" if said is None else json.dumps(said), flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cluster", action="store_true", help="the servers are members of one cluster")
+    parser.add_argument("--count", action="store_true", help="requests; costs the servers a log of them")
     parser.add_argument("--trust", action="append", default=[], help="file of a client certificate")
     parser.add_argument("directory", type=os.path.abspath)
     parser.add_argument("address", nargs="+")
