@@ -222,7 +222,7 @@ def obey(servers, clients):
     for line in sys.stdin:
         name, place = line.split()
         said = commands[name](servers[int(place)])
-        print("done", "" if said is None else json.dumps(said), flush=True)
+        print("done" if said is None else f"done {json.dumps(said)}", flush=True)
 
 
 def main():

@@ -188,6 +188,7 @@ async fn members_of_a_cluster_stand_in_for_one_that_is_down() {
         servers.until_trusted(server, &[&after]).await;
     }
     servers.tell("start", 0).await;
+    assert_eq!(lab.call("POST", "reconcile", &Value::Null).await.status, 202);
     lab.until_registered(&relation, &[&after]).await;
     servers.until_trusted(0, &[&after]).await;
 }
