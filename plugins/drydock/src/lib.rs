@@ -1,0 +1,5 @@
+//! Drydock.
+pub mod design;
+pub mod time;
+pub mod validation;
+pub mod yaml;
