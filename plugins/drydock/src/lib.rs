@@ -23,6 +23,9 @@ pub mod validation;
 pub mod world;
 pub mod yaml;
 
+#[cfg(test)]
+mod tests;
+
 use plugbay_sdk::{Plugin, export_plugin};
 
 use world::World;

@@ -56,7 +56,9 @@ pub fn fetch(world: &World, settings: &Settings, reference: &str) -> Result<Vec<
             }
             let reply = world.http.send(&call).map_err(|error| match error {
                 http::Error::TooLarge => Error::TooLarge(limit),
-                http::Error::Denied | http::Error::Invalid(_) => Error::Unusable(format!("{}: {error}", place(&call.url))),
+                http::Error::Denied | http::Error::Invalid(_) => {
+                    Error::Unusable(format!("{}: {error}", place(&call.url)))
+                }
                 error => Error::Unavailable(format!("{}: {error}", place(&call.url))),
             })?;
             if !reply.is_success() {
@@ -114,7 +116,9 @@ fn parse(reference: &str) -> Result<Source, Error> {
 /// A path below the directory: no way up, and no host.
 fn file(rest: &str) -> Option<PathBuf> {
     let path = match rest.strip_prefix("//") {
-        Some(rest) => rest.get(rest.find('/')?..).filter(|_| rest.starts_with('/') || rest.starts_with("localhost/"))?,
+        Some(rest) => {
+            rest.get(rest.find('/')?..).filter(|_| rest.starts_with('/') || rest.starts_with("localhost/"))?
+        }
         None => rest,
     };
     let path = percent_decode_str(path).decode_utf8().ok()?;
@@ -154,8 +158,21 @@ mod tests {
     #[test]
     fn what_leads_elsewhere_is_refused() {
         for wrong in [
-            "", "x", "file:", "file:///", "file:///../etc", "file:///a/%2e%2e/b", "file://other/a", "ftp://h/", "http:",
-            "http://", "http://u@/", "deckhand+file:///x", "deckhand+deckhand+http://h", "http://h/\nx", "gopher+http://h",
+            "",
+            "x",
+            "file:",
+            "file:///",
+            "file:///../etc",
+            "file:///a/%2e%2e/b",
+            "file://other/a",
+            "ftp://h/",
+            "http:",
+            "http://",
+            "http://u@/",
+            "deckhand+file:///x",
+            "deckhand+deckhand+http://h",
+            "http://h/\nx",
+            "gopher+http://h",
         ] {
             assert!(matches!(parse(wrong), Err(Error::Unusable(_))), "{wrong}");
         }

@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::refusal::Refusal;
 use super::{Call, body};
+use crate::bootaction::archive as tar;
 use crate::bootaction::asset::{self, Rendered};
 use crate::bootaction::report::{self, Report};
 use crate::bootaction::template::{ActionView, Scope};
-use crate::bootaction::archive as tar;
 use crate::design::bootaction::AssetKind;
 use crate::fault::Broken;
 use crate::store::boot::{self, ActionRecord, ActionStatus, NodeContext};

@@ -60,7 +60,8 @@ pub(super) fn allow(rule: &str) -> Result<(), Refusal> {
 /// Log who stands behind the request, and by which name they find it again.
 pub(super) fn note(call: &Call<'_>) {
     let marker = call.request.header_text("x-context-marker").filter(|marker| ids::is_uuid4(marker));
-    let end_user = call.request.header_text("x-end-user").or_else(|| call.request.user().map(|user| user.name.as_str()));
+    let end_user =
+        call.request.header_text("x-end-user").or_else(|| call.request.user().map(|user| user.name.as_str()));
     if marker.is_some() || end_user.is_some() {
         let (marker, end_user) = (marker.unwrap_or("-"), end_user.unwrap_or("-"));
         plugbay_sdk::debug!("{} {} context={marker} end-user={end_user:?}", call.request.method, call.request.path);

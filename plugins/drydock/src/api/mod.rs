@@ -17,8 +17,6 @@ mod statuses;
 mod streams;
 mod tasks;
 mod tree;
-#[cfg(test)]
-mod tests;
 
 use plugbay_sdk::{Answer, Event, IntoStep as _, Params, Plugin, Request, Route, Step, Surface};
 use serde::{Deserialize, Serialize};

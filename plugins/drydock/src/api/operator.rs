@@ -41,7 +41,8 @@ pub(super) fn surface(world: &World) -> Surface {
 }
 
 fn context(host: &str) -> Result<Answer, Problem> {
-    let context = boot::context(host).map_err(broken)?.ok_or_else(|| Problem::not_found("No boot context of this node."))?;
+    let context =
+        boot::context(host).map_err(broken)?.ok_or_else(|| Problem::not_found("No boot context of this node."))?;
     let context = context.value;
     let mut actions = Vec::new();
     for (id, _) in &context.actions {

@@ -39,7 +39,10 @@ pub(super) fn list(call: &Call<'_>) -> Result<Step, Refusal> {
         Some(marker) if !ids::is_uuid4(marker) => return Err(Refusal::error(400, "marker is not the id of a task")),
         marker => marker.map(|marker| keys::task(&marker.to_ascii_lowercase())),
     };
-    list_on(Cursor { after, left: limit, begun: false }, Some(Head::new(200).header("content-type", "application/json")))
+    list_on(
+        Cursor { after, left: limit, begun: false },
+        Some(Head::new(200).header("content-type", "application/json")),
+    )
 }
 
 /// The next piece; the head goes with the first.

@@ -62,4 +62,3 @@ pub fn packages(action: &BootAction) -> Vec<(String, Option<String>)> {
     };
     lists.flat_map(of).collect()
 }
-

@@ -134,7 +134,9 @@ fn environment() -> Environment<'static> {
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.set_formatter(|output, _, value| {
-        output.write_str(&printed(value)?).map_err(|_| Error::new(minijinja::ErrorKind::WriteFailure, "too much output"))
+        output
+            .write_str(&printed(value)?)
+            .map_err(|_| Error::new(minijinja::ErrorKind::WriteFailure, "too much output"))
     });
     minijinja_contrib::add_to_environment(&mut environment);
     filters::add(&mut environment);

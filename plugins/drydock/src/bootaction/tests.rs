@@ -97,7 +97,10 @@ fn pipelines_check_what_goes_from_segment_to_segment() {
     };
     assert_eq!(run("x\n", &[]).as_deref(), Ok("x\n"));
     assert_eq!(run("cml2ZXJ0\nb24K", &[Base64Decode]).as_deref(), Ok("riverton\n"));
-    assert_eq!(run("{{ node.hostname }}\n", &[Utf8Decode, Template, Utf8Encode, Base64Encode]).as_deref(), Ok("Y3RsLTAx"));
+    assert_eq!(
+        run("{{ node.hostname }}\n", &[Utf8Decode, Template, Utf8Encode, Base64Encode]).as_deref(),
+        Ok("Y3RsLTAx")
+    );
     assert_eq!(run("{{ 1 }}", &[Utf8Decode, Template]).as_deref(), Ok("1"));
     for wrong in [vec![Template], vec![Utf8Decode, Utf8Decode], vec![Utf8Encode], vec![Utf8Decode, Base64Encode]] {
         assert!(run("{{ 1 }}", &wrong).is_err(), "{wrong:?}");
@@ -140,7 +143,12 @@ fn archives_have_names_with_slashes_and_modes_from_octal_text() {
     assert_eq!((units[0].0.as_str(), units[0].1), ("/etc/systemd/system/first-boot.service", 0o444));
     let found = unpacked(&files(AssetKind::File));
     let names: Vec<_> = found.iter().map(|file| (file.0.as_str(), file.1)).collect();
-    let expected = [("/opt/first-boot.sh", 0o755), ("/etc/motd", 0o644), ("/etc/site-id", 0o600), ("/etc/sysctl.d/60-disk.conf", 0o600)];
+    let expected = [
+        ("/opt/first-boot.sh", 0o755),
+        ("/etc/motd", 0o644),
+        ("/etc/site-id", 0o600),
+        ("/etc/sysctl.d/60-disk.conf", 0o600),
+    ];
     assert_eq!(names, expected);
     assert_eq!(found[2].5, "riverton\n");
     assert!(found[1].5.ends_with("tags=managed,storage tier=storage"), "{}", found[1].5);

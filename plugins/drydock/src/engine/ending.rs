@@ -15,15 +15,11 @@ impl Engine<'_> {
         Ok(Outcome::Done)
     }
 
-    fn end_as(
-        &self,
-        task: &Task,
-        status: Status,
-        result: task::Outcome,
-        said: &[Message],
-    ) -> Result<(), Broken> {
+    fn end_as(&self, task: &Task, status: Status, result: task::Outcome, said: &[Message]) -> Result<(), Broken> {
         // A node that was not deployed reports nothing, and nobody waits for it.
-        if let (Action::DeployNode, [node], true) = (task.action, task.scope.as_slice(), result.status != Standing::Success) {
+        if let (Action::DeployNode, [node], true) =
+            (task.action, task.scope.as_slice(), result.status != Standing::Success)
+        {
             boot::give_up(node, &task.id)?;
         }
         if task.is_root() {

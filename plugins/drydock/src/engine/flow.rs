@@ -62,7 +62,8 @@ impl Engine<'_> {
             work.known = provision::driver(self.settings).knows(&machine, self.world)?;
         }
         if work.known {
-            let text = format!("Node {name} is known already: it is neither booted from the network nor turned off and on");
+            let text =
+                format!("Node {name} is known already: it is neither booted from the network nor turned off and on");
             messages::add_all(&task.id, &[Message::new(text, false, About::Node, name, self.world.now())])?;
         }
         work.save(&task.id)

@@ -36,7 +36,10 @@ impl Engine<'_> {
             Progress::Done(verdict) => self.conclude(task, verdict),
             Progress::Wait(..) if now >= end => {
                 let minutes = task.action.limit(&self.settings.minutes).as_secs() / 60;
-                self.conclude(task, Verdict::bad(format!("{} did not end within {minutes} minutes", task.action.name())))
+                self.conclude(
+                    task,
+                    Verdict::bad(format!("{} did not end within {minutes} minutes", task.action.name())),
+                )
             }
             Progress::Wait(wait, left) => {
                 work.left = Some(left);

@@ -26,10 +26,8 @@ impl Engine<'_> {
             if let Some(first) = missing.filter(|_| now < end) {
                 work.save(&task.id)?;
                 let rest = Duration::from_micros(end.0.saturating_sub(now.0)).min(PATIENCE);
-                let watches = vec![
-                    Watch::Key((first.key, Some(first.version))),
-                    Watch::Key((keys::stop(&task.root), None)),
-                ];
+                let watches =
+                    vec![Watch::Key((first.key, Some(first.version))), Watch::Key((keys::stop(&task.root), None))];
                 return Ok(Outcome::park(watches, rest));
             }
         }

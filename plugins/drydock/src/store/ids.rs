@@ -51,7 +51,9 @@ pub fn ulid(now: Moment) -> Result<String, crypto::Error> {
 
 /// Whether a text is a ULID as this module makes them.
 pub fn is_ulid(text: &str) -> bool {
-    text.len() == ULID && text.starts_with(|first| ('0'..='7').contains(&first)) && text.bytes().all(|byte| CROCKFORD.contains(&byte))
+    text.len() == ULID
+        && text.starts_with(|first| ('0'..='7').contains(&first))
+        && text.bytes().all(|byte| CROCKFORD.contains(&byte))
 }
 
 /// 32 random bytes in hexadecimal: the key of a node.

@@ -13,7 +13,11 @@ pub const TOGETHER: usize = 40;
 ///
 /// # Errors
 /// Those of the host.
-pub fn add<'a>(tx: &mut Transaction, task: &str, messages: impl IntoIterator<Item = &'a Message>) -> Result<(), Broken> {
+pub fn add<'a>(
+    tx: &mut Transaction,
+    task: &str,
+    messages: impl IntoIterator<Item = &'a Message>,
+) -> Result<(), Broken> {
     for (index, message) in messages.into_iter().enumerate() {
         let order = ids::order(message.ts)?;
         let (time, random) = order.split_once('-').unwrap_or((&order, ""));

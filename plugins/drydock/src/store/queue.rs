@@ -47,7 +47,7 @@ pub fn promote(places: usize) -> Result<(), Broken> {
         let more = kv::transact(|tx| {
             let mut slots = tx.get_json::<Slots>(keys::SLOTS)?.map(|slots| slots.value).unwrap_or_default();
             let before = slots.clone();
-            slots.running.retain(|id| matches!(tasks::get(id), Ok(Some(task)) if !task.value.status.has_ended()) );
+            slots.running.retain(|id| matches!(tasks::get(id), Ok(Some(task)) if !task.value.status.has_ended()));
             let Some(first) = &first else {
                 if slots != before {
                     tx.put_json(keys::SLOTS, &slots)?;

@@ -109,7 +109,11 @@ impl Action {
     pub fn is_of_nodes(self) -> bool {
         matches!(
             self,
-            Action::VerifyNodes | Action::PrepareNodes | Action::DeployNodes | Action::DestroyNodes | Action::RelabelNodes
+            Action::VerifyNodes
+                | Action::PrepareNodes
+                | Action::DeployNodes
+                | Action::DestroyNodes
+                | Action::RelabelNodes
         )
     }
 

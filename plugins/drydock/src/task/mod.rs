@@ -126,7 +126,14 @@ pub struct Task {
 
 impl Task {
     /// A posted task.
-    pub fn posted(id: String, action: Action, design_ref: String, filter: Option<Value>, by: String, now: Moment) -> Task {
+    pub fn posted(
+        id: String,
+        action: Action,
+        design_ref: String,
+        filter: Option<Value>,
+        by: String,
+        now: Moment,
+    ) -> Task {
         Task {
             root: id.clone(),
             id,

@@ -108,8 +108,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Standing; 4] =
-        [Standing::Incomplete, Standing::Success, Standing::PartialSuccess, Standing::Failure];
+    const ALL: [Standing; 4] = [Standing::Incomplete, Standing::Success, Standing::PartialSuccess, Standing::Failure];
 
     fn part(status: Standing) -> Outcome {
         Outcome { status, ..Outcome::default() }

@@ -161,7 +161,8 @@ impl<'a> Controller<'a> {
 
     fn power_state(&self, system: &str) -> Result<String, Fault> {
         let state = self.get(system)?;
-        let state = state["PowerState"].as_str().ok_or_else(|| Fault::Answer("it does not say its power state".to_owned()))?;
+        let state =
+            state["PowerState"].as_str().ok_or_else(|| Fault::Answer("it does not say its power state".to_owned()))?;
         Ok(state.to_owned())
     }
 

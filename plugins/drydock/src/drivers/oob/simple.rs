@@ -13,7 +13,8 @@ pub struct Manual;
 
 impl OutOfBand for Manual {
     fn act(&self, action: Action, node: &Node, _left: Option<Value>, _call: &Call<'_>) -> Progress {
-        let text = format!("{} of {} is left to the operator: its controller is of type manual", action.name(), node.name);
+        let text =
+            format!("{} of {} is left to the operator: its controller is of type manual", action.name(), node.name);
         Verdict::good(text).into()
     }
 }

@@ -48,9 +48,13 @@ impl Bmc {
     }
 
     fn knows(&self, call: &HttpCall) -> bool {
-        let basic = format!("Basic {}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("admin:{}", self.password)));
+        let basic = format!(
+            "Basic {}",
+            base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("admin:{}", self.password))
+        );
         call.headers.iter().any(|(name, value)| {
-            (name == "x-auth-token" && value == "token" && self.sessions) || (name == "authorization" && *value == basic)
+            (name == "x-auth-token" && value == "token" && self.sessions)
+                || (name == "authorization" && *value == basic)
         })
     }
 }
@@ -59,7 +63,8 @@ impl Http for Bmc {
     fn send(&self, call: &HttpCall) -> Result<Reply, Error> {
         let path = call.url.strip_prefix("http://127.20.0.11:8000").ok_or(Error::Denied)?;
         self.log.borrow_mut().push(format!("{} {path}", call.method));
-        let reply = |status: u16, body: Value| Reply { status, headers: Vec::new(), body: body.to_string().into_bytes() };
+        let reply =
+            |status: u16, body: Value| Reply { status, headers: Vec::new(), body: body.to_string().into_bytes() };
         let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
         if (call.method, path) == ("POST", "/redfish/v1/SessionService/Sessions") {
             if !self.sessions {
@@ -82,7 +87,8 @@ impl Http for Bmc {
                 Ok(reply(204, Value::Null))
             }
             ("GET", "/redfish/v1/Systems") => {
-                let members: Vec<_> = (0..self.systems).map(|n| json!({"@odata.id": format!("/redfish/v1/Systems/{n}")})).collect();
+                let members: Vec<_> =
+                    (0..self.systems).map(|n| json!({"@odata.id": format!("/redfish/v1/Systems/{n}")})).collect();
                 Ok(reply(200, json!({"Members": members})))
             }
             ("GET", "/redfish/v1/Systems/0") => {
@@ -111,7 +117,10 @@ fn node() -> Node {
         name: "ctl-01".to_owned(),
         oob_type: Some("redfish".to_owned()),
         oob: [("network", "oob"), ("account", "admin"), ("credential", "secret")].map(pair).into(),
-        addressing: vec![crate::design::profile::Address { network: "oob".to_owned(), address: "127.20.0.11".to_owned() }],
+        addressing: vec![crate::design::profile::Address {
+            network: "oob".to_owned(),
+            address: "127.20.0.11".to_owned(),
+        }],
         ..Node::default()
     }
 }

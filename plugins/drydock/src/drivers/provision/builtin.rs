@@ -52,10 +52,19 @@ impl Provisioner for Inventory {
         Ok(inventory::get(&machine.node.name)?.is_some())
     }
 
-    fn site(&self, action: Action, shared: &Shared, _left: Option<Value>, _call: &Call<'_>) -> Result<Progress, Broken> {
+    fn site(
+        &self,
+        action: Action,
+        shared: &Shared,
+        _left: Option<Value>,
+        _call: &Call<'_>,
+    ) -> Result<Progress, Broken> {
         let text = match action {
             Action::CreateNetworkTemplate => {
-                format!("{} networks are kept with each node; the built-in provisioner configures none", shared.networks.len())
+                format!(
+                    "{} networks are kept with each node; the built-in provisioner configures none",
+                    shared.networks.len()
+                )
             }
             Action::ConfigureUserCredentials => {
                 format!("{} keys are kept with each node", shared.region.authorized_keys.len())
@@ -185,4 +194,3 @@ fn view(name: String, machine: inventory::Machine) -> NodeView {
         boot_ip: machine.boot_ip,
     }
 }
-

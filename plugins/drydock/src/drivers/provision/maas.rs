@@ -72,7 +72,13 @@ impl Maas {
         Ok(found.as_array().and_then(|list| list.first()).cloned())
     }
 
-    fn step(&self, action: Action, machine: &Machine<'_>, left: Option<Value>, call: &Call<'_>) -> Result<Progress, String> {
+    fn step(
+        &self,
+        action: Action,
+        machine: &Machine<'_>,
+        left: Option<Value>,
+        call: &Call<'_>,
+    ) -> Result<Progress, String> {
         let http = &*call.world.http;
         let name = &machine.node.name;
         let found = self.find(machine, http)?;
@@ -111,7 +117,12 @@ impl Maas {
                 }
                 let image = machine.node.image.as_deref().unwrap_or_default();
                 let kernel = machine.node.kernel.as_deref().unwrap_or_default();
-                self.send(http, "POST", &format!("{path}?op=deploy"), &[("distro_series", image), ("hwe_kernel", kernel)])?;
+                self.send(
+                    http,
+                    "POST",
+                    &format!("{path}?op=deploy"),
+                    &[("distro_series", image), ("hwe_kernel", kernel)],
+                )?;
                 wait()
             }
             (Action::DestroyNode, "Ready" | "New" | "Failed commissioning" | "Broken") => {
@@ -232,7 +243,8 @@ fn encoded(text: &str) -> String {
 /// OAuth 1.0 with PLAINTEXT signatures (RFC 5849, 3.4.4), as MaaS takes it.
 fn signed(key: &str) -> Result<String, String> {
     let mut parts = key.split(':');
-    let (Some(consumer), Some(token), Some(secret), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(consumer), Some(token), Some(secret), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err("the API key of MaaS is not CONSUMER:TOKEN:SECRET".to_owned());
     };
     let nonce = ids::uuid().map_err(|error| format!("{error:?}"))?;
