@@ -34,7 +34,8 @@ pub(super) fn begin(call: &Call<'_>) -> Result<Step, Refusal> {
     let now = call.world.now();
     let before = match u64::try_from(days) {
         // Everything, whatever the clock says.
-        Ok(0) | Err(_) => Moment(u64::MAX),
+        Ok(0) => Moment(u64::MAX),
+        Err(_) => return Err(Refusal::error(400, "days is negative")),
         Ok(days) => now.minus(Duration::from_secs(days.saturating_mul(86_400))),
     };
     on(call, Cursor { before, after: None, deleted: 0 })

@@ -96,3 +96,8 @@ pub struct Machine<'a> {
     /// Its boot context, while it is deployed.
     pub boot: Option<&'a NodeContext>,
 }
+
+/// The text at a place of a document (RFC 6901).
+pub(crate) fn text_at<'a>(document: &'a Value, place: &str) -> Option<&'a str> {
+    document.pointer(place).and_then(Value::as_str)
+}

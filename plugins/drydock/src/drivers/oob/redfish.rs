@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::OutOfBand;
 use crate::design::Node;
-use crate::drivers::{Call, Note, Progress, Verdict};
+use crate::drivers::{Call, Note, Progress, Verdict, text_at};
 use crate::http::{self, Http, Reply};
 use crate::task::Action;
 
@@ -149,10 +149,10 @@ impl<'a> Controller<'a> {
     /// The path of the one system there is.
     fn system(&self) -> Result<String, Fault> {
         let systems = self.get(&format!("{ROOT}/Systems"))?;
-        let members = systems["Members"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let members = systems.get("Members").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         match members {
             [one] => {
-                let id = one["@odata.id"].as_str().map(path_of).filter(|path| path.starts_with('/'));
+                let id = text_at(one, "/@odata.id").map(path_of).filter(|path| path.starts_with('/'));
                 id.map(str::to_owned).ok_or_else(|| Fault::Answer("its system has no id".to_owned()))
             }
             others => Err(Fault::Answer(format!("it has {} systems where one is expected", others.len()))),
@@ -161,8 +161,8 @@ impl<'a> Controller<'a> {
 
     fn power_state(&self, system: &str) -> Result<String, Fault> {
         let state = self.get(system)?;
-        let state =
-            state["PowerState"].as_str().ok_or_else(|| Fault::Answer("it does not say its power state".to_owned()))?;
+        let state = text_at(&state, "/PowerState")
+            .ok_or_else(|| Fault::Answer("it does not say its power state".to_owned()))?;
         Ok(state.to_owned())
     }
 
@@ -173,7 +173,7 @@ impl<'a> Controller<'a> {
 
     fn set_boot(&self, system: &str, node: &Node) -> Result<Verdict, Fault> {
         let target = || -> Result<bool, Fault> {
-            Ok(self.get(system)?["Boot"]["BootSourceOverrideTarget"].as_str() == Some("Pxe"))
+            Ok(text_at(&self.get(system)?, "/Boot/BootSourceOverrideTarget") == Some("Pxe"))
         };
         let wanted = json!({"Boot": {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Pxe"}});
         for attempt in 0..=BOOT_ATTEMPTS {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{NodeView, Provisioner};
 use crate::design::effective::Shared;
-use crate::drivers::{Call, Machine, Progress, Verdict};
+use crate::drivers::{Call, Machine, Progress, Verdict, text_at};
 use crate::fault::Broken;
 use crate::http::{self, Http, Reply};
 use crate::settings;
@@ -89,15 +89,15 @@ impl Maas {
                 _ => Verdict::bad(format!("MaaS does not know {name}")).into(),
             });
         };
-        let status = found["status_name"].as_str().unwrap_or_default();
-        let id = found["system_id"].as_str().ok_or("a machine without system_id")?;
+        let status = text_at(&found, "/status_name").unwrap_or_default();
+        let id = text_at(&found, "/system_id").ok_or("a machine without system_id")?;
         let path = format!("machines/{}/", encoded(id));
         let begun = left.is_some();
         let done = |text: String| Ok(Verdict::good(text).into());
         let wait = || Ok(Progress::Wait(LOOK, Value::Bool(true)));
         match (action, status) {
             (Action::IdentifyNode, _) => {
-                if found["hostname"].as_str() != Some(name) {
+                if text_at(&found, "/hostname") != Some(name) {
                     self.send(http, "PUT", &path, &[("hostname", name)])?;
                 }
                 done(format!("{name} is {id} in MaaS"))
@@ -163,8 +163,8 @@ impl Provisioner for Maas {
             }
             let racks = self.get(http, "rackcontrollers/")?;
             let healthy = |rack: &Value| {
-                let services = rack["service_set"].as_array();
-                services.is_some_and(|services| services.iter().all(|one| one["status"].as_str() != Some("dead")))
+                let services = rack.get("service_set").and_then(Value::as_array);
+                services.is_some_and(|services| services.iter().all(|one| text_at(one, "/status") != Some("dead")))
             };
             if !racks.as_array().is_some_and(|racks| racks.iter().any(healthy)) {
                 return Err("MaaS has no healthy rack controller".to_owned());
@@ -181,9 +181,9 @@ impl Provisioner for Maas {
         };
         let mut offer: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
         for image in images.as_array().map(Vec::as_slice).unwrap_or_default() {
-            let name = image["name"].as_str().unwrap_or_default();
+            let name = text_at(image, "/name").unwrap_or_default();
             let series = name.rsplit('/').next().unwrap_or_default();
-            let architecture = image["architecture"].as_str().unwrap_or_default();
+            let architecture = text_at(image, "/architecture").unwrap_or_default();
             let kernel = architecture.split_once('/').map_or("", |(_, kernel)| kernel);
             offer.entry(series.to_owned()).or_default().push(kernel.to_owned());
         }
@@ -195,16 +195,18 @@ impl Provisioner for Maas {
             Ok(machines) => machines,
             Err(why) => return Ok(Err(why)),
         };
-        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let number = |machine: &Value, name: &str| machine.get(name).and_then(Value::as_u64);
+        let text =
+            |machine: &Value, place: &str| text_at(machine, place).filter(|text| !text.is_empty()).map(str::to_owned);
         let view = |machine: &Value| NodeView {
-            hostname: text(&machine["hostname"]),
-            memory: machine["memory"].as_u64(),
-            cpu_count: machine["cpu_count"].as_u64(),
-            status_name: text(&machine["status_name"]).unwrap_or_default(),
-            boot_mac: text(&machine["boot_interface"]["mac_address"]),
-            power_state: text(&machine["power_state"]).unwrap_or_default(),
+            hostname: text(machine, "/hostname"),
+            memory: number(machine, "memory"),
+            cpu_count: number(machine, "cpu_count"),
+            status_name: text(machine, "/status_name").unwrap_or_default(),
+            boot_mac: text(machine, "/boot_interface/mac_address"),
+            power_state: text(machine, "/power_state").unwrap_or_default(),
             power_address: None,
-            boot_ip: text(&machine["ip_addresses"][0]),
+            boot_ip: text(machine, "/ip_addresses/0"),
         };
         Ok(Ok(machines.as_array().map(|list| list.iter().map(view).collect()).unwrap_or_default()))
     }
