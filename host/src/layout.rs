@@ -20,6 +20,8 @@ pub enum Area {
     Plugin = b'p',
     /// Keys that the host keeps for plugins, sealed.
     Secrets = b'y',
+    /// Secrets that plugins handed over to the host, sealed.
+    Vault = b'v',
 }
 
 /// The prefix of one plugin's keys in one area.

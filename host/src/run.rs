@@ -187,7 +187,8 @@ async fn open_services(config: &Config, metrics: Metrics) -> Result<Services, St
     tokio::spawn(sweep(blobs.clone(), store.clone()));
     let keys = Arc::new(KeyRing::open(&config.data_dir.join("host.key"))?);
     keys.check(&store).await.map_err(StartError::HostKey)?;
-    Ok(Services { store, blobs, keys, metrics, directories: config.data_dir.join("plugins") })
+    let (directories, programs) = (config.data_dir.join("plugins"), config.data_dir.join("programs"));
+    Ok(Services { store, blobs, keys, metrics, directories, programs })
 }
 
 /// See that the blob folder is the one of this store, before the sweep removes what the store does not

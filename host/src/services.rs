@@ -14,7 +14,8 @@ use crate::config::PluginConfig;
 use crate::jobs::Queue;
 use crate::layout::{Area, Prefix};
 use crate::metrics::Metrics;
-use crate::plugin::{LoadError, Plugin};
+use crate::plugin::{LoadError, Place, Plugin};
+use crate::program::{Adopted, Programs};
 use crate::store::{Commit, Op, Store};
 
 /// The rest of the key under which a plugin's schema is kept.
@@ -33,6 +34,8 @@ pub struct Services {
     pub metrics: Metrics,
     /// Where the private directories of plugins are.
     pub directories: PathBuf,
+    /// Where the host keeps what it knows of programs, a directory for each plugin.
+    pub programs: PathBuf,
 }
 
 impl Services {
@@ -46,13 +49,30 @@ impl Services {
         let jobs = Queue::open(self.store.clone(), &name, config.limits.jobs)
             .await
             .map_err(|error| failed(error.to_string()))?;
-        let granted = config.grants.iter().any(|grant| grant == "filesystem");
-        let directory = granted.then(|| self.directories.join(&name));
-        if let Some(directory) = &directory {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        }
+        let place = self.place(&config).await?;
         let metrics = self.metrics.plugin(&name.as_str().into());
-        Ok(Plugin::new(config, keys, blobs, jobs, self.keys.clone(), directory, metrics))
+        Ok(Plugin::new(config, keys, blobs, jobs, self.keys.clone(), place, metrics))
+    }
+
+    /// The private directory, and the programs that run there, those found running included.
+    async fn place(&self, config: &PluginConfig) -> Result<Place, LoadError> {
+        let runs = config.grants("process");
+        if !runs && !config.grants("filesystem") {
+            return Ok(Place::default());
+        }
+        let directory = self.directories.join(&config.name);
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        if !runs {
+            return Ok(Place { directory: Some(directory), programs: None });
+        }
+        let directory = directory.canonicalize()?;
+        let programs = Programs::open(&config.name, &directory, &self.programs.join(&config.name), &config.programs)?;
+        let adopted = programs.adopt().await?;
+        if adopted != Adopted::default() {
+            let Adopted { running, ended, unreadable } = adopted;
+            tracing::info!(plugin = config.name, ?running, ?ended, ?unreadable, "programs of an earlier host");
+        }
+        Ok(Place { directory: Some(directory), programs: Some(programs) })
     }
 
     /// The schema of what the plugin keeps; none if it never ran.

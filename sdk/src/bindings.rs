@@ -11,6 +11,7 @@ wit_bindgen::generate!({
         package plugbay:sdk-imports;
         world sdk-imports {
             include plugbay:plugin/imports@0.1.0;
+            include plugbay:plugin/granted@0.1.0;
             import plugbay:plugin/descriptor@0.1.0;
         }
     ",

@@ -75,13 +75,16 @@ pub mod log;
 mod params;
 mod plugin;
 mod problem;
+pub mod process;
 mod query;
 mod request;
 mod route;
 mod step;
 mod surface;
+pub mod system;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod udp;
 
 /// The descriptor as the contract has it; plugins write [`Plugin`], [`Surface`] and [`Route`] instead.
 pub mod contract {

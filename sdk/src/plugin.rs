@@ -151,7 +151,7 @@ impl Plugin {
         }
     }
 
-    /// Run a job. One that nothing was declared for fails, save that there is nothing to do at start.
+    /// Run a job. One that nothing was declared for fails, save that there is nothing to do at start and when a program ends.
     pub fn run_job(&self, job: &Job) -> Outcome {
         match (&job.trigger, &self.start, &self.upgrade) {
             (Trigger::Start, Some(run), _) => return run(job),
@@ -165,7 +165,7 @@ impl Plugin {
         }
         match (&self.other, &job.trigger) {
             (Some(run), _) => run(job),
-            (None, Trigger::Start) => Outcome::Done,
+            (None, Trigger::Start | Trigger::ProgramExited(_)) => Outcome::Done,
             (None, Trigger::Upgrade(from)) => {
                 Outcome::Failed(format!("this version cannot upgrade data of schema {from}"))
             }

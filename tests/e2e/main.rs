@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops where it goes wrong")]
 
 mod access;
+mod amphora;
 mod crash;
 mod durability;
 mod full_disk;
@@ -10,8 +11,10 @@ mod limits;
 mod loading;
 mod many;
 mod neighbours;
+mod octavia;
 mod operating;
 mod plankton;
+mod programs;
 mod serving;
 mod steps;
 mod swapping;

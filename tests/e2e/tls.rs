@@ -1,6 +1,6 @@
 //! TLS and mutual TLS as the configuration asks for them, with curl as the client.
 
-use plugbay_tests::{Bed, marked};
+use plugbay_tests::{Bed, marked, plugbay};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio::process::Command;
 
@@ -68,4 +68,38 @@ async fn any_certificate_is_handed_over_where_it_is_optional() {
     let bed = serving("client_auth = \"optional-any\"").await;
     assert!(!curl(&bed, &[]).await.unwrap().contains("certificate"));
     assert!(curl(&bed, &CLIENT).await.unwrap().contains("certificate shown"));
+}
+
+/// `plugbay pki` in the bed's directory.
+async fn pki(bed: &Bed, arguments: &[&str]) {
+    let output = plugbay(bed).current_dir(bed.path()).args(["pki", "pki"]).args(arguments).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn what_pki_makes_serves_and_is_replaced_while_it_serves() {
+    let mut bed = Bed::with_config(
+        "admin.bind = \"off\"\n[[listener]]\nname = \"default\"\nbind = \"127.0.0.1:0\"\n\
+         tls = { cert = \"pki/server.pem\", client_auth = \"required\", client_ca = \"pki/client-ca.crt\" }\n\
+         [plugin.trouble]\nmounts = [{}]\n",
+    );
+    pki(&bed, &[]).await;
+    // What `curl` below trusts.
+    let authority = bed.path().join("ca.pem");
+    std::fs::copy(bed.path().join("pki/server-ca.crt"), &authority).unwrap();
+    bed.install("trouble", &marked(1, 1));
+    bed.start().await;
+    let client = ["--cert", "pki/client.pem"];
+    assert_eq!(curl(&bed, &[]).await, None);
+    assert!(curl(&bed, &client).await.unwrap().contains("certificate shown"));
+
+    // A certificate that is not for the name asked for: the client sees that it is another one.
+    pki(&bed, &["--server-name", "elsewhere"]).await;
+    std::fs::rename(bed.path().join("pki/server-elsewhere.pem"), bed.path().join("pki/server.pem")).unwrap();
+    assert_eq!(curl(&bed, &client).await, None);
+    std::fs::write(bed.path().join("pki/server.pem"), "rubbish").unwrap();
+    assert_eq!(curl(&bed, &client).await, None);
+    pki(&bed, &["--server-name", "localhost"]).await;
+    std::fs::rename(bed.path().join("pki/server-localhost.pem"), bed.path().join("pki/server.pem")).unwrap();
+    assert!(curl(&bed, &client).await.is_some());
 }

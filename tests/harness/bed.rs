@@ -163,11 +163,11 @@ impl Process {
 
     /// The same, or what it printed before it ended.
     pub async fn try_start(bed: &Bed) -> Result<Self, String> {
-        Self::of(plugbay(bed)).await
+        Self::of(plugbay(bed), &bed.listener).await
     }
 
-    /// Start this command of the binary.
-    pub async fn of(mut command: Command) -> Result<Self, String> {
+    /// Start this command of the binary, and wait until this listener is there.
+    pub async fn of(mut command: Command, listener: &str) -> Result<Self, String> {
         let mut child = command
             .arg("run")
             .env("RUST_LOG", "plugbay=info")
@@ -180,7 +180,7 @@ impl Process {
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let mut log = String::new();
         while let Some(line) = lines.next_line().await.expect("the log is text") {
-            if let Some(address) = listening(&line) {
+            if let Some(address) = listening(&line, listener) {
                 // Whoever does not read the log would block the host.
                 tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
                 return Ok(Self { child, address });
@@ -215,10 +215,11 @@ pub fn plugbay(bed: &Bed) -> Command {
     command
 }
 
-/// The address in the line by which the binary says that it serves.
-fn listening(line: &str) -> Option<SocketAddr> {
-    let (_, at) = line.split_once("listening listener=\"default\" at=\"http://")?;
-    at.split('"').next()?.parse().ok()
+/// The address in the line by which the binary says that a listener serves.
+fn listening(line: &str, listener: &str) -> Option<SocketAddr> {
+    let (_, at) = line.split_once(&format!("listening listener=\"{listener}\" at=\""))?;
+    let (_, address) = at.split('"').next()?.split_once("://")?;
+    address.parse().ok()
 }
 
 /// Where the build leaves the binary.

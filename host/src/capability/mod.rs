@@ -12,4 +12,7 @@ mod identity;
 mod jobs;
 pub mod kv;
 mod log;
+mod process;
+mod system;
 mod types;
+mod udp;

@@ -56,6 +56,7 @@ async fn check(file: &Path, name: &str, config: &Config, scratch: &Path) -> Resu
         keys: Arc::new(KeyRing::open(&scratch.join("host.key")).map_err(|error| words(&error))?),
         metrics: Metrics::new(),
         directories: scratch.join("plugins"),
+        programs: scratch.join("programs"),
     };
     let cache = CompileCache::open(scratch.join("compiled"));
     let cache = cache.map_err(|error| CliError::file(scratch.display().to_string(), error))?;

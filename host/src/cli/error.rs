@@ -29,6 +29,9 @@ pub enum CliError {
     /// A key or signature.
     #[error(transparent)]
     Signature(#[from] crate::plugin::signature::SignatureError),
+    /// A certificate could not be made.
+    #[error("making a certificate: {0}")]
+    Certificate(#[from] rcgen::Error),
     /// A file, or what stands for one.
     #[error("{what}: {source}")]
     File {

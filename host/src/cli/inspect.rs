@@ -11,7 +11,7 @@ use super::error::CliError;
 use super::keys::signature_path;
 use super::{Subject, output, table};
 use crate::config::Config;
-use crate::plugin::contract::{self, Asks, Grant, INTERFACES};
+use crate::plugin::contract::{self, Asks, Decisions, Grant, INTERFACES};
 use crate::plugin::signature::{self, PublicKey};
 use crate::plugin::{Digest, engine};
 
@@ -28,9 +28,10 @@ pub(super) struct Report {
     pub(super) asks: Asks,
     /// Why it is not served without a line of the configuration; empty if it is.
     pub(super) refusals: Vec<String>,
-    /// With these under `deny` in its table, those below are what is left of the refusals.
+    /// With these under `grants` and `deny` in its table, those below are what is left of the refusals.
+    pub(super) grants: BTreeSet<String>,
     pub(super) deny: BTreeSet<String>,
-    pub(super) refusals_with_deny: Vec<String>,
+    pub(super) refusals_with_lines: Vec<String>,
 }
 
 /// Print what a plugin file is and asks. With a configuration, its keys verify the signature.
@@ -65,20 +66,24 @@ fn look(subject: &Subject, config: Option<&Config>) -> Result<Report, CliError> 
     let engine = engine::offline().map_err(invalid)?;
     let component = Component::from_binary(&engine, &wasm).map_err(invalid)?;
     let asks = Asks::of(&engine, &component);
-    let draft = |name: &str| INTERFACES.iter().any(|(known, grant)| *known == name && *grant == Grant::Draft);
-    let deny: BTreeSet<String> = asks.capabilities.iter().filter(|name| draft(name.as_str())).cloned().collect();
-    let refusals = contract::refusals(&engine, &component, &BTreeSet::new());
+    let asked = |grant: Grant| {
+        let names = INTERFACES.iter().filter(|(_, known)| *known == grant).map(|(name, _)| (*name).to_owned());
+        names.filter(|name| asks.capabilities.contains(name)).collect::<BTreeSet<String>>()
+    };
+    let lines = Decisions { grants: asked(Grant::Operator), deny: asked(Grant::Draft) };
+    let refusals = contract::refusals(&engine, &component, &Decisions::default());
     Ok(Report {
         signature: signed(&subject.file, &name, &digest, config)?,
         bytes: wasm.len(),
         sha256: digest.to_string(),
         contract: format!("{}@{}", contract::PACKAGE, contract::VERSION),
-        refusals_with_deny: contract::refusals(&engine, &component, &deny),
+        refusals_with_lines: contract::refusals(&engine, &component, &lines),
         file,
         name,
         asks,
         refusals,
-        deny,
+        grants: lines.grants,
+        deny: lines.deny,
     })
 }
 
@@ -128,6 +133,7 @@ pub(super) fn text(report: &Report) -> String {
         }
         let how = match known {
             Some(Grant::Types | Grant::Default) => "there by default",
+            Some(Grant::Operator) => "only if its table grants it",
             Some(Grant::Draft) => "not served by this host yet: `deny` makes it answer `denied`",
             None => "not known to this host",
         };
@@ -149,13 +155,16 @@ pub(super) fn text(report: &Report) -> String {
     for reason in &report.refusals {
         text += &format!("  {}\n", table::plain(reason));
     }
-    if !report.deny.is_empty() && report.refusals_with_deny.is_empty() {
-        let names: Vec<_> = report.deny.iter().map(|name| format!("{name:?}")).collect();
-        text += &format!(
-            "\nThis loads it, without what it is denied:\n\n  [plugin.{}]\n  deny = [{}]\n",
-            report.name,
-            names.join(", ")
-        );
+    let lists = [("grants", &report.grants), ("deny", &report.deny)].into_iter().filter(|(_, names)| !names.is_empty());
+    let lines: Vec<String> = lists
+        .map(|(list, names)| {
+            let names: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+            format!("  {list} = [{}]\n", names.join(", "))
+        })
+        .collect();
+    if !lines.is_empty() && report.refusals_with_lines.is_empty() {
+        let without = if report.deny.is_empty() { "" } else { ", without what it is denied" };
+        text += &format!("\nThis loads it{without}:\n\n  [plugin.{}]\n{}", report.name, lines.concat());
     }
     text
 }

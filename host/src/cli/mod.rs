@@ -15,6 +15,7 @@ mod inspect;
 mod keys;
 mod operator;
 mod output;
+mod pki;
 mod serve;
 mod table;
 #[cfg(test)]
@@ -84,6 +85,8 @@ enum Command {
     Keys(Keys),
     /// Sign a plugin file: writes FILE.sig
     Sign(Sign),
+    /// Make authorities and certificates to try mutual TLS with; for development only
+    Pki(Pki),
     /// Print every configuration key with its default
     Config,
 }
@@ -178,6 +181,21 @@ struct Sign {
     key: PathBuf,
 }
 
+#[derive(Debug, Args)]
+struct Pki {
+    /// Directory to make them in; if it has authorities already, they issue what is named below
+    directory: PathBuf,
+    /// Name of the server: DNS name, UUID or address; may be given several times [default: localhost, 127.0.0.1, ::1]
+    #[arg(long = "server-name", value_name = "NAME")]
+    server_names: Vec<String>,
+    /// Name of the client [default: client]
+    #[arg(long, value_name = "NAME")]
+    client_name: Option<String>,
+    /// How long certificates are good; the authorities are good for ten years
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    days: u16,
+}
+
 /// Do what was asked for.
 pub fn run(arguments: Arguments) -> ExitCode {
     match obey(arguments) {
@@ -207,6 +225,7 @@ fn obey(arguments: Arguments) -> Result<ExitCode, CliError> {
         Command::Token(Token::New(token)) => token::issue(&config()?, token)?,
         Command::Keys(Keys::New { file }) => keys::generate(&file)?,
         Command::Sign(sign) => keys::sign(&sign.subject, &sign.key)?,
+        Command::Pki(asked) => pki::run(&asked)?,
         Command::Config => output::print(Config::reference())?,
     }
     Ok(ExitCode::SUCCESS)

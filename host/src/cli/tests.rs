@@ -45,6 +45,19 @@ fn roles_and_headers_may_be_given_several_times() {
 }
 
 #[test]
+fn a_server_has_several_names_and_certificates_an_end() {
+    let words = "plugbay pki --server-name a d --server-name b --days 7";
+    let Some(Command::Pki(asked)) = parse(words).command else {
+        panic!("not pki");
+    };
+    assert_eq!((asked.server_names, asked.days), (vec!["a".to_owned(), "b".to_owned()], 7));
+    assert_eq!(asked.directory, std::path::Path::new("d"));
+    for wrong in ["plugbay pki", "plugbay pki d --days 0", "plugbay pki d --days 3651"] {
+        assert!(Arguments::try_parse_from(wrong.split_whitespace()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_plugin_is_named_by_its_file_unless_told_otherwise() {
     let subject = |file: &str, name: Option<&str>| Subject { file: file.into(), name: name.map(str::to_owned) };
     assert_eq!(subject("dir/notes.wasm", None).name().unwrap(), "notes");
@@ -136,17 +149,19 @@ fn inspect_says_which_lines_a_plugin_needs() {
         sha256: "00".into(),
         contract: "plugbay:plugin@0.1.0".into(),
         signature: "none".into(),
-        asks: Asks { capabilities: names(&["types", "kv", "udp", "magic"]), ..Asks::default() },
+        asks: Asks { capabilities: names(&["types", "kv", "udp", "secrets", "magic"]), ..Asks::default() },
         refusals: vec!["imports udp".into()],
-        deny: names(&["udp"]),
-        refusals_with_deny: Vec::new(),
+        grants: names(&["udp"]),
+        deny: names(&["secrets"]),
+        refusals_with_lines: Vec::new(),
     };
     let said = text(&report);
     for part in [
         "kv           there by default",
-        "udp          not served",
+        "udp          only if its table grants it",
+        "secrets      not served",
         "magic        not known",
-        "[plugin.notes]\n  deny = [\"udp\"]",
+        "[plugin.notes]\n  grants = [\"udp\"]\n  deny = [\"secrets\"]\n",
     ] {
         assert!(said.contains(part), "{part}\n{said}");
     }

@@ -224,6 +224,10 @@ fn interfaces(plugin: &PluginConfig, key: &KeyPath, problems: &mut Problems) {
             problems.add(key.key("programs").key(name).key("path"), "write an absolute path");
         }
     }
+    let unused = [("process", "programs", plugin.programs.is_empty()), ("udp", "udp", plugin.udp.is_empty())];
+    for (interface, list, _) in unused.iter().filter(|(interface, _, empty)| !empty && !plugin.grants(interface)) {
+        problems.add(key.key(list), format!("has a meaning with \"{interface}\" among the grants only"));
+    }
 }
 
 fn mount_names(config: &Config, mount: &Mount, key: &KeyPath, problems: &mut Problems) {

@@ -87,8 +87,8 @@ impl fmt::Display for Bind {
 pub struct Tls {
     /// Certificate chain, the server's own certificate first.
     pub cert: PathBuf,
-    /// Private key of the first certificate.
-    pub key: PathBuf,
+    /// Private key of the first certificate. Absent: it is in the file `cert` too.
+    pub key: Option<PathBuf>,
     /// Default `none`.
     #[serde(default)]
     pub client_auth: ClientAuth,

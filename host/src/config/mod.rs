@@ -32,7 +32,7 @@ pub use auth::{Auth, Provider};
 pub use error::{ConfigError, Problem};
 pub use key::{KeyError, KeySource};
 pub use listener::{Bind, ClientAuth, HttpLimits, Listener, Tls, TlsVersion};
-pub use plugin::{Breaker, Isolation, Limits, Mount, PluginConfig, Program, Reuse};
+pub use plugin::{Breaker, Isolation, Limits, Mount, PluginConfig, Reuse};
 pub use resolve::is_name;
 pub use sections::{Admin, AdminBind, BlobUrl, Blobs, Engine, Instances, Log, LogFormat, Plugins, Server, Store};
 pub use units::{Period, Size};

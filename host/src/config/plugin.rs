@@ -9,6 +9,8 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
 use super::units::{Period, Size};
+use crate::datagram::Destination;
+use crate::program::Program;
 
 /// All that the operator decides about one plugin.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -35,8 +37,10 @@ pub struct PluginConfig {
     pub grants: Vec<String>,
     /// Interfaces whose functions answer `denied`, although it imports them.
     pub deny: Vec<String>,
-    /// Programs it may run, by the name it uses.
+    /// Programs it may run with the grant `process`, by the name it uses.
     pub programs: BTreeMap<String, Program>,
+    /// Where it may send datagrams with the grant `udp`.
+    pub udp: Vec<Destination>,
     /// Roles that satisfy its access rules, in place of its own default for that rule.
     pub roles: BTreeMap<String, Vec<String>>,
     /// Its own settings, as JSON. Dates become strings.
@@ -58,6 +62,7 @@ impl Default for PluginConfig {
             grants: Vec::new(),
             deny: Vec::new(),
             programs: BTreeMap::new(),
+            udp: Vec::new(),
             roles: BTreeMap::new(),
             config: serde_json::Map::new(),
         }
@@ -65,6 +70,12 @@ impl Default for PluginConfig {
 }
 
 impl PluginConfig {
+    /// Whether the operator granted this interface.
+    #[must_use]
+    pub fn grants(&self, interface: &str) -> bool {
+        self.grants.iter().any(|grant| grant == interface)
+    }
+
     /// Where it is served. Without `mounts` in its table: at `/NAME/` on the listener called
     /// `default`, or nowhere if there is no such listener.
     #[must_use]
@@ -245,14 +256,6 @@ impl Default for Breaker {
     fn default() -> Self {
         Self { traps: 20, within: Period::secs(10), pause: Period::secs(5) }
     }
-}
-
-/// A program a plugin may run.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Program {
-    /// The executable, absolute.
-    pub path: PathBuf,
 }
 
 fn prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

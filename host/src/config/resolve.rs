@@ -48,7 +48,7 @@ impl Config {
                 *socket = dir.join(&socket);
             }
             if let Some(tls) = &mut listener.tls {
-                for file in [&mut tls.cert, &mut tls.key].into_iter().chain(&mut tls.client_ca) {
+                for file in std::iter::once(&mut tls.cert).chain(&mut tls.key).chain(&mut tls.client_ca) {
                     *file = dir.join(&file);
                 }
             }

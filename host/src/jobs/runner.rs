@@ -18,6 +18,7 @@ use super::record::{Record, State};
 use super::{backoff, now_ms};
 use crate::plugin::bindings::job_runner::{Job, Outcome, Trigger};
 use crate::plugin::{Call, CallError, Plugin, Version};
+use crate::program::{self, Ended, Programs};
 
 /// The version that serves now, if any.
 pub type Newest = watch::Receiver<Option<Arc<Version>>>;
@@ -30,7 +31,9 @@ const BUSY: Duration = Duration::from_secs(1);
 /// Run the jobs of `plugin` until `stop`; then wait for those that run, as long as the caller does.
 pub async fn run(plugin: Arc<Plugin>, mut newest: Newest, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(plugin.config.limits.job_concurrency as usize));
-    let mut runner = Runner { running: JoinSet::new(), version: None, periodic: BTreeMap::new(), places, plugin };
+    let mut ends = plugin.programs.as_ref().map(Programs::watch);
+    let mut runner =
+        Runner { running: JoinSet::new(), version: None, periodic: BTreeMap::new(), ended: Vec::new(), places, plugin };
     loop {
         let version = newest.borrow_and_update().clone();
         runner.adopt(version);
@@ -42,6 +45,7 @@ pub async fn run(plugin: Arc<Plugin>, mut newest: Newest, stop: CancellationToke
             changed = newest.changed() => if changed.is_err() { break },
             () = queue.shared.changed.notified() => {}
             () = tokio::time::sleep_until(wake) => {}
+            end = next_end(&mut ends) => runner.ended.push(end),
             Some(_) = runner.running.join_next() => {}
         }
     }
@@ -60,6 +64,8 @@ struct Runner {
     plugin: Arc<Plugin>,
     version: Option<Arc<Version>>,
     periodic: BTreeMap<String, Periodic>,
+    /// Programs that ended and whose end no version was told yet.
+    ended: Vec<Ended>,
     /// One for each job that may run at once; a parked job gives its place up.
     places: Arc<Semaphore>,
     running: JoinSet<()>,
@@ -95,6 +101,9 @@ impl Runner {
                 self.running.spawn(once(self.plugin.clone(), version.clone(), name.clone(), turn));
             }
         }
+        for end in self.ended.drain(..) {
+            self.running.spawn(program_exited(self.plugin.clone(), version.clone(), end));
+        }
         while let Ok(place) = self.places.clone().try_acquire_owned() {
             let Some(id) = self.plugin.jobs.shared.schedule.lock().start(now_ms()) else { break };
             self.running.spawn(stored(self.plugin.clone(), version.clone(), id, place));
@@ -115,7 +124,7 @@ impl Runner {
     }
 }
 
-fn unstored<'a>(name: &'a str, trigger: Trigger<'static>, attempt: u32) -> Job<'a> {
+fn unstored<'a>(name: &'a str, trigger: Trigger<'a>, attempt: u32) -> Job<'a> {
     Job { id: name, name, attempt, trigger, payload: &[] }
 }
 
@@ -166,6 +175,39 @@ async fn start(plugin: Arc<Plugin>, version: Arc<Version>) {
         if tokio::time::timeout(backoff(number), gone).await.is_ok() {
             return;
         }
+    }
+}
+
+/// The next end of a program; never, if there are none.
+async fn next_end(ends: &mut Option<program::Watch>) -> Ended {
+    match ends {
+        Some(ends) => match ends.next().await {
+            Some(end) => end,
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
+    }
+}
+
+/// Tell the plugin that a program ended. If the version goes away in the middle, the next one is told; if the host does,
+/// the next host tells it.
+async fn program_exited(plugin: Arc<Plugin>, version: Arc<Version>, end: Ended) {
+    let Some(programs) = &plugin.programs else { return };
+    for number in 1..=plugin.config.limits.job_attempts {
+        let trigger = Trigger::ProgramExited((&end.name, end.exit.status));
+        let told = until_done(&plugin, &version, unstored("program-exited", trigger, number)).await;
+        if version.cancelled.is_cancelled() || version.retired.load(Ordering::Acquire) {
+            return programs.tell_again(&end);
+        }
+        let Err(why) = told else { break };
+        tracing::warn!(plugin = %plugin.name, program = end.name, why, "the job for the end of a program failed");
+        let gone = version.cancelled.cancelled();
+        if tokio::time::timeout(backoff(number), gone).await.is_ok() {
+            return programs.tell_again(&end);
+        }
+    }
+    if let Err(error) = programs.acknowledge(&end).await {
+        tracing::error!(plugin = %plugin.name, program = end.name, %error, "the end of a program will be told again");
     }
 }
 

@@ -6,11 +6,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use http_body::Body as _;
+use hyper::body::Incoming;
+use parking_lot::Mutex;
+
 use super::drain::Drain;
 use super::{Connection, HttpLimits, Metrics};
 
-/// A remainder this small has usually come with the head; hyper then reads it away and keeps the
-/// connection. Beyond it closes, and the client should know.
+/// A remainder this small is worth waiting for, so that the connection can go on. Beyond it closes, and the client
+/// should know.
 const READ_AWAY: u64 = 4096;
 
 /// What all connections of a listener share.
@@ -43,6 +47,19 @@ pub(super) struct Activity {
     unread: AtomicBool,
     /// So much of one that the connection cannot be used again.
     spent: AtomicBool,
+    /// What becomes of one that is given up.
+    leftover: Mutex<Leftover>,
+}
+
+/// A body that was given up while its request was being answered.
+#[derive(Default)]
+enum Leftover {
+    /// Nobody would read it away: it is dropped.
+    #[default]
+    Unwanted,
+    /// A request is being answered that could.
+    Wanted,
+    Kept(Incoming),
 }
 
 impl Activity {
@@ -66,12 +83,37 @@ impl Activity {
         self.writing.store(writing, Ordering::Relaxed);
     }
 
-    /// Notes a body given up with so many bytes left, as far as known.
-    pub(super) fn body_given_up(&self, left: Option<u64>) {
+    /// Notes a body given up before its end, and keeps what is left of a small one if that is wanted.
+    pub(super) fn body_given_up(&self, rest: Option<Incoming>) {
         self.unread.store(true, Ordering::Relaxed);
-        if left.is_none_or(|left| left > READ_AWAY) {
-            self.spent.store(true, Ordering::Relaxed);
+        let small = rest.filter(|rest| rest.size_hint().exact().is_some_and(|left| left <= READ_AWAY));
+        let mut leftover = self.leftover.lock();
+        match (small, &*leftover) {
+            (Some(rest), Leftover::Wanted) => *leftover = Leftover::Kept(rest),
+            _ => self.spent.store(true, Ordering::Relaxed),
         }
+    }
+
+    /// A request with a body is being answered: what is left of that is wanted.
+    pub(super) fn want_leftover(&self) {
+        *self.leftover.lock() = Leftover::Wanted;
+    }
+
+    /// A small body that was given up since it was wanted: to be read away, or the connection is spent.
+    pub(super) fn take_leftover(&self) -> Option<Incoming> {
+        match std::mem::take(&mut *self.leftover.lock()) {
+            Leftover::Kept(rest) => Some(rest),
+            Leftover::Wanted | Leftover::Unwanted => None,
+        }
+    }
+
+    /// All of a body that was given up was read after all.
+    pub(super) fn body_read_away(&self) {
+        self.unread.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_spent(&self) {
+        self.spent.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn is_spent(&self) -> bool {

@@ -39,7 +39,8 @@ pub enum BodyError {
 ///
 /// With `Expect: 100-continue`, the first poll sends the 100.
 pub struct RequestBody {
-    incoming: Incoming,
+    /// `None` once given up.
+    incoming: Option<Incoming>,
     /// `None` from the end on, and always for an empty body.
     lease: Option<InFlight<Arc<Live>>>,
     /// Made by the first wait.
@@ -58,7 +59,7 @@ struct Wait {
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, live: &Arc<Live>) -> Self {
         let lease = (!incoming.is_end_stream()).then(|| InFlight::body(Arc::clone(live)));
-        Self { incoming, lease, wait: None, received: 0 }
+        Self { incoming: Some(incoming), lease, wait: None, received: 0 }
     }
 
     /// Ready with an error once the client has had its time.
@@ -89,9 +90,9 @@ impl RequestBody {
         })
     }
 
-    fn give_up(&mut self, left: Option<u64>) {
+    fn give_up(&mut self, rest: Option<Incoming>) {
         if let Some(lease) = self.lease.take() {
-            lease.get().activity.body_given_up(left);
+            lease.get().activity.body_given_up(rest);
         }
     }
 }
@@ -102,10 +103,10 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        if this.lease.is_none() {
+        let Some(incoming) = this.incoming.as_mut().filter(|_| this.lease.is_some()) else {
             return Poll::Ready(None);
-        }
-        let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
+        };
+        let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(cx) else {
             let error = ready!(this.poll_limits(cx));
             this.give_up(None);
             return Poll::Ready(Some(Err(error)));
@@ -120,7 +121,7 @@ impl Body for RequestBody {
                 if let Some(data) = frame.data_ref() {
                     this.received = this.received.saturating_add(data.len() as u64);
                 }
-                if this.incoming.is_end_stream() {
+                if incoming.is_end_stream() {
                     this.lease = None;
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -141,13 +142,17 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.lease.is_none() { SizeHint::with_exact(0) } else { self.incoming.size_hint() }
+        match &self.incoming {
+            Some(incoming) if self.lease.is_some() => incoming.size_hint(),
+            _ => SizeHint::with_exact(0),
+        }
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        self.give_up(self.incoming.size_hint().exact());
+        let rest = self.incoming.take();
+        self.give_up(rest);
     }
 }
 

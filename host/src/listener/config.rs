@@ -86,8 +86,9 @@ pub enum Bind {
 pub struct TlsConfig {
     /// The certificate and its intermediates, leaf first.
     pub cert: PathBuf,
-    /// Its private key, unencrypted: PKCS#8, PKCS#1 or SEC1.
-    pub key: PathBuf,
+    /// Its private key, unencrypted: PKCS#8, PKCS#1 or SEC1. `None`: it is in the file `cert`, and
+    /// one rename replaces both.
+    pub key: Option<PathBuf>,
     /// Whether clients show a certificate.
     pub client_auth: ClientAuth,
     /// The authorities whose client certificates [`ClientAuth::Required`] accepts.

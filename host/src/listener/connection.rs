@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, HeaderValue};
+use http::header::{CONNECTION, EXPECT, HeaderValue};
 use http::{Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -43,6 +43,8 @@ const HEADERS_ON_STACK: usize = 100;
 /// When draining begins, a connection just accepted may have sent a request that nobody has read
 /// yet. It gets this long for it to show.
 const FIRST_GRACE: Duration = Duration::from_millis(50);
+/// How long a small body that nobody wanted may take to come: clients send it right behind the head, if at all.
+const READ_AWAY: Duration = Duration::from_millis(100);
 /// Least size of HTTP/1's read and write buffers at their largest. Smaller ones cost uploads
 /// system calls; larger ones let slow readers hold more.
 const BUFFER: usize = 64 * 1024;
@@ -217,6 +219,12 @@ async fn answer<H: Handler>(
     let Served { handler, live } = &**in_flight.get();
     let shared = &live.shared;
     let version = request.version();
+    // Told to go on, a client that asked first would send a body that nobody wants.
+    let asks_first = request.headers().contains_key(EXPECT);
+    let waits = version != Version::HTTP_2 && !request.body().is_end_stream();
+    if waits {
+        live.activity.want_leftover();
+    }
     let mut last = false;
     let mut response = match screen(&mut request, &shared.limits) {
         Ok(()) => {
@@ -232,6 +240,12 @@ async fn answer<H: Handler>(
             refusal.response().map(Content::Text)
         }
     };
+    if waits
+        && let Some(rest) = live.activity.take_leftover()
+        && (asks_first || !read_away(rest, &live.activity).await)
+    {
+        live.activity.set_spent();
+    }
     let mut step = usize::MAX;
     if version == Version::HTTP_2 {
         step = streams::STEP;
@@ -241,6 +255,22 @@ async fn answer<H: Handler>(
         *response.version_mut() = version;
     }
     Ok(response.map(|content| ResponseBody::new(content, step, in_flight)))
+}
+
+/// Whether all of a small body that nobody wanted came in time.
+async fn read_away(mut rest: Incoming, activity: &Activity) -> bool {
+    let read = async {
+        while !rest.is_end_stream() {
+            match std::future::poll_fn(|cx| Pin::new(&mut rest).poll_frame(cx)).await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return false,
+                None => break,
+            }
+        }
+        activity.body_read_away();
+        true
+    };
+    timeout(READ_AWAY, read).await.unwrap_or(false)
 }
 
 /// Tells the client of a half-sent head why it is cut off, as far as it listens.

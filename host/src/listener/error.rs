@@ -37,9 +37,13 @@ pub enum ListenError {
          Ed25519 is needed ({reason})",
         path.display()
     )]
-    NoKey { path: PathBuf, reason: String },
+    NoKey { path: PathBuf, reason: &'static str },
 
-    #[error("{} and {} do not belong together or are not usable: {source}", cert.display(), key.display())]
+    #[error(
+        "the certificate in {} and the key in {} do not belong together or are not usable: {source}",
+        cert.display(),
+        key.display()
+    )]
     Pair { cert: PathBuf, key: PathBuf, source: rustls::Error },
 
     #[error("{} holds a certificate that is not usable as an authority: {reason}", path.display())]

@@ -43,6 +43,7 @@ mod drain;
 mod error;
 mod io;
 mod metrics;
+mod pem;
 mod screen;
 mod socket;
 mod streams;

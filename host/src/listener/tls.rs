@@ -1,11 +1,14 @@
 //! TLS for a listener, with files that may be replaced while it runs.
 //!
 //! Before each handshake the files' identities are compared with those last loaded (a `stat`
-//! each). If one changed, all are read and checked together. Invariant: the pair in use is always
-//! one that loaded whole; a replacement that does not load leaves it in use and is logged once.
+//! each). If one changed, all are read and checked together. Invariant: the files in use are always
+//! ones that loaded whole; a replacement that does not load leaves them in use and is logged once.
+//!
+//! The whole `ServerConfig` is replaced, not the certificate alone: its cache of sessions goes with
+//! it, so that no client resumes a session past an authority that is trusted no more. Connections
+//! keep the one they began with.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,15 +18,13 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use ring::digest::{Context, Digest, SHA256};
 use rustls::crypto::{CryptoProvider, ring as provider};
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoClientAuth, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
 
 use super::verifier::AnyIssuer;
-use super::{ClientAuth, ListenError, TlsConfig, TlsVersion};
+use super::{ClientAuth, ListenError, TlsConfig, TlsVersion, pem};
 
 /// Two writes within a file system's clock tick leave the same time stamp. A file this young may
 /// have been written again after it was read, so its content is compared once more.
@@ -74,34 +75,47 @@ impl Tls {
     }
 
     fn refresh(&self) {
-        let mut seen = self.seen.lock();
-        let (stamps, settled) = look(&self.config);
-        if seen.settled && stamps == seen.stamps {
-            return;
-        }
-        seen.stamps = stamps;
-        seen.settled = settled;
-        let read = Contents::read(&self.config);
-        let digest = read.as_ref().ok().map(Contents::digest);
-        if digest == seen.digest {
-            return;
-        }
-        seen.digest = digest;
-        match read.and_then(|contents| contents.build(&self.config)) {
-            Ok(config) => {
-                self.current.store(Arc::new(config));
-                tracing::info!(listener = %self.listener, "TLS files replaced");
-            }
-            Err(error) => tracing::error!(
+        match self.take_over() {
+            None => {}
+            Some(Ok(())) => tracing::info!(listener = %self.listener, "TLS files replaced"),
+            Some(Err(error)) => tracing::error!(
                 listener = %self.listener,
                 "changed TLS files are not usable, the former ones stay in use: {error}"
             ),
         }
     }
+
+    /// Uses the files from now on if they changed and are good; `None` if there is nothing new to
+    /// say of them. Blocks.
+    pub(super) fn take_over(&self) -> Option<Result<(), ListenError>> {
+        let mut seen = self.seen.lock();
+        let (stamps, settled) = look(&self.config);
+        let touched = stamps != seen.stamps;
+        if seen.settled && !touched {
+            return None;
+        }
+        seen.stamps = stamps;
+        seen.settled = settled;
+        let read = Contents::read(&self.config);
+        let digest = read.as_ref().ok().map(Contents::digest);
+        // What cannot be read has no digest, and each time it is touched may have another reason.
+        if digest == seen.digest && (digest.is_some() || !touched) {
+            return None;
+        }
+        seen.digest = digest;
+        let built = read.and_then(|contents| contents.build(&self.config));
+        Some(built.map(|config| self.current.store(Arc::new(config))))
+    }
 }
 
 fn files(config: &TlsConfig) -> impl Iterator<Item = &PathBuf> {
-    [&config.cert, &config.key].into_iter().chain(&config.client_ca)
+    std::iter::once(&config.cert).chain(own_key(config)).chain(&config.client_ca)
+}
+
+/// The file of the key, if it is not that of the certificate. One file is read once, so that its
+/// two parts are always of one writing.
+fn own_key(config: &TlsConfig) -> Option<&PathBuf> {
+    config.key.as_ref().filter(|key| **key != config.cert)
 }
 
 fn look(config: &TlsConfig) -> (Vec<Option<Stamp>>, bool) {
@@ -129,23 +143,25 @@ fn look(config: &TlsConfig) -> (Vec<Option<Stamp>>, bool) {
 /// The files' bytes, read at one time.
 struct Contents {
     cert: Vec<u8>,
-    key: Vec<u8>,
+    /// Absent: in the same file as the certificate.
+    key: Option<Vec<u8>>,
     client_ca: Option<(PathBuf, Vec<u8>)>,
 }
 
 impl Contents {
     fn read(config: &TlsConfig) -> Result<Self, ListenError> {
         let client_ca = match &config.client_ca {
-            Some(path) => Some((path.clone(), read(path)?)),
+            Some(path) => Some((path.clone(), pem::read(path)?)),
             None => None,
         };
-        Ok(Self { cert: read(&config.cert)?, key: read(&config.key)?, client_ca })
+        let key = own_key(config).map(|path| pem::read(path)).transpose()?;
+        Ok(Self { cert: pem::read(&config.cert)?, key, client_ca })
     }
 
     fn digest(&self) -> [u8; 32] {
         let mut context = Context::new(&SHA256);
         let client_ca = self.client_ca.as_ref().map_or(&[][..], |(_, bytes)| bytes);
-        for part in [&self.cert[..], &self.key, client_ca] {
+        for part in [&self.cert[..], self.key.as_deref().unwrap_or_default(), client_ca] {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
@@ -154,16 +170,16 @@ impl Contents {
     }
 
     fn build(&self, config: &TlsConfig) -> Result<ServerConfig, ListenError> {
-        let certificates = certificates(&config.cert, &self.cert)?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key)
-            .map_err(|error| ListenError::NoKey { path: config.key.clone(), reason: pem_reason(&error) })?;
+        let key_file: &Path = own_key(config).unwrap_or(&config.cert);
+        let certificates = pem::certificates(&config.cert, &self.cert)?;
+        let key = pem::private_key(key_file, self.key.as_ref().unwrap_or(&self.cert))?;
         // Named here, so that no process-wide default is needed or obeyed.
         let crypto = Arc::new(provider::default_provider());
         let versions: &[_] = match config.min_version {
             TlsVersion::V1_2 => &[&TLS13, &TLS12],
             TlsVersion::V1_3 => &[&TLS13],
         };
-        let pair = |source| ListenError::Pair { cert: config.cert.clone(), key: config.key.clone(), source };
+        let pair = |source| ListenError::Pair { cert: config.cert.clone(), key: key_file.to_owned(), source };
         let verifier = self.verifier(config, &crypto)?;
         let mut server = ServerConfig::builder_with_provider(crypto)
             .with_protocol_versions(versions)
@@ -184,10 +200,10 @@ impl Contents {
             ClientAuth::None => Arc::new(NoClientAuth),
             ClientAuth::OptionalAny => Arc::new(AnyIssuer(Arc::clone(crypto))),
             ClientAuth::Required => {
-                let (path, pem) = self.client_ca.as_ref().ok_or(ListenError::NoClientCa)?;
+                let (path, bytes) = self.client_ca.as_ref().ok_or(ListenError::NoClientCa)?;
                 let bad = |reason| ListenError::ClientCa { path: path.clone(), reason };
                 let mut roots = RootCertStore::empty();
-                for certificate in certificates(path, pem)? {
+                for certificate in pem::certificates(path, bytes)? {
                     roots.add(certificate).map_err(|error| bad(error.to_string()))?;
                 }
                 WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(crypto))
@@ -195,27 +211,5 @@ impl Contents {
                     .map_err(|error| bad(error.to_string()))?
             }
         })
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, ListenError> {
-    fs::read(path).map_err(|source| ListenError::File { path: path.to_owned(), source })
-}
-
-fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ListenError> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|error| {
-        let source = io::Error::new(io::ErrorKind::InvalidData, pem_reason(&error));
-        ListenError::File { path: path.to_owned(), source }
-    })?;
-    if certificates.is_empty() {
-        return Err(ListenError::NoCertificate { path: path.to_owned() });
-    }
-    Ok(certificates)
-}
-
-fn pem_reason(error: &pem::Error) -> String {
-    match error {
-        pem::Error::NoItemsFound => "none found".to_owned(),
-        other => format!("not valid PEM: {other}"),
     }
 }

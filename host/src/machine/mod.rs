@@ -2,14 +2,18 @@
 //!
 //! Owns the reading of `/proc`, `statvfs` and the list of interfaces; `parse.rs` owns the formats, as pure
 //! functions. Nothing is cached: each call reads, which takes well below a millisecond, but blocks for
-//! as long. Interfaces are those of the host's own network namespace.
+//! as long. Interfaces are those of the host's own network namespace, or of one that is named.
 
 mod parse;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 use std::path::Path;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// Time that processors spent, in ticks since boot, all of them together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,20 +41,30 @@ pub struct MemorySizes {
     pub buffers: u64,
     /// Of files.
     pub cached: u64,
+    /// Swapped out, and still in memory.
+    pub swap_cached: u64,
     /// Shared between processes, temporary file systems too.
     pub shared: u64,
+    /// Of the kernel's caches of its own objects.
+    pub slab: u64,
 }
 
 impl MemorySizes {
-    /// What is left of it within a budget: no number is larger than the budget.
+    /// What is left of it within a budget: no number is larger than the budget, nor are those together that
+    /// say what could be had (`free`, `buffers`, `cached`).
     #[must_use]
     pub fn within(self, budget: u64) -> Self {
+        let free = self.free.min(budget);
+        let buffers = self.buffers.min(budget - free);
+        let cached = self.cached.min(budget - free - buffers);
         Self {
             total: self.total.min(budget),
-            free: self.free.min(budget),
-            buffers: self.buffers.min(budget),
-            cached: self.cached.min(budget),
+            free,
+            buffers,
+            cached,
+            swap_cached: self.swap_cached.min(budget),
             shared: self.shared.min(budget),
+            slab: self.slab.min(budget),
         }
     }
 }
@@ -69,6 +83,8 @@ pub struct DiskSizes {
 pub struct Network {
     /// As the kernel calls it.
     pub name: String,
+    /// Hardware address, if it has one.
+    pub mac: Option<[u8; 6]>,
     /// Bytes received since it was made.
     pub rx_bytes: u64,
     /// Bytes sent since it was made.
@@ -95,6 +111,14 @@ pub fn memory() -> io::Result<MemorySizes> {
     Ok(MemorySizes { free: within.free.min(limit.saturating_sub(used)), ..within })
 }
 
+/// The machine's name.
+///
+/// # Errors
+/// The kernel does not say it.
+pub fn hostname() -> io::Result<String> {
+    understood("/proc/sys/kernel/hostname", |text| Some(text.trim_end().to_owned()))
+}
+
 /// Averages of the number of processes that run or wait to, over 1, 5 and 15 minutes.
 ///
 /// # Errors
@@ -113,12 +137,24 @@ pub fn disk(directory: &Path) -> io::Result<DiskSizes> {
     Ok(DiskSizes { used: bytes(facts.f_blocks.saturating_sub(facts.f_bfree)), available: bytes(facts.f_bavail) })
 }
 
-/// All interfaces, in the order of their names.
+/// All interfaces of a network namespace, a file such as `/run/netns/NAME`, in the order of their names; none: of the host's.
 ///
 /// # Errors
-/// They cannot be listed.
-pub fn networks() -> io::Result<Vec<Network>> {
-    let counters = understood("/proc/self/net/dev", parse::networks)?;
+/// They cannot be listed, or the host may not enter the namespace.
+pub fn networks(namespace: Option<&Path>) -> io::Result<Vec<Network>> {
+    let Some(path) = namespace else { return networks_here() };
+    let file = File::open(path)?;
+    // The thread takes the namespace with it when it ends.
+    let inside = std::thread::Builder::new().name("networks".into()).spawn(move || {
+        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
+        networks_here()
+    })?;
+    inside.join().map_err(|_| io::Error::other("the interfaces could not be listed"))?
+}
+
+/// Those of the thread that asks.
+fn networks_here() -> io::Result<Vec<Network>> {
+    let counters = understood("/proc/thread-self/net/dev", parse::networks)?;
     let mut all: BTreeMap<String, Network> = BTreeMap::new();
     for network in counters {
         all.insert(network.name.clone(), network);
@@ -126,9 +162,9 @@ pub fn networks() -> io::Result<Vec<Network>> {
     for interface in getifaddrs::getifaddrs()? {
         // An interface that came between the two readings waits for the next call. An alias, `eth0:1`, belongs to its interface.
         let name = interface.name.split(':').next().unwrap_or_default();
-        if let (Some(network), Some(address)) = (all.get_mut(name), interface.address.ip_addr()) {
-            network.addresses.push(address);
-        }
+        let Some(network) = all.get_mut(name) else { continue };
+        network.addresses.extend(interface.address.ip_addr());
+        network.mac = network.mac.or(interface.address.mac_addr().filter(|mac| *mac != [0; 6]));
     }
     let mut all: Vec<Network> = all.into_values().collect();
     for network in &mut all {
@@ -175,16 +211,25 @@ mod tests {
 
     #[test]
     fn the_loopback_interface_has_its_address() {
-        let networks = networks().unwrap();
+        let networks = networks(None).unwrap();
         let lo = networks.iter().find(|network| network.name == "lo").unwrap();
         assert!(lo.addresses.contains(&IpAddr::from([127, 0, 0, 1])), "{networks:?}");
+        assert_eq!(lo.mac, None);
+    }
+
+    #[test]
+    fn a_namespace_that_is_none_is_an_error() {
+        assert!(super::networks(Some(Path::new("/no/such/namespace"))).is_err());
+        assert!(super::networks(Some(Path::new("/proc/self/stat"))).is_err());
     }
 
     #[test]
     fn a_budget_is_not_exceeded() {
-        let sizes = MemorySizes { total: 100, free: 50, buffers: 5, cached: 20, shared: 3 };
-        let within = sizes.within(10);
-        assert_eq!(within, MemorySizes { total: 10, free: 10, buffers: 5, cached: 10, shared: 3 });
+        let sizes = MemorySizes { total: 100, free: 50, buffers: 5, cached: 20, swap_cached: 1, shared: 3, slab: 70 };
+        let within = sizes.within(60);
+        let expected = MemorySizes { total: 60, cached: 5, slab: 60, ..sizes };
+        assert_eq!(within, expected);
+        assert_eq!(sizes.within(10), MemorySizes { total: 10, free: 10, buffers: 0, cached: 0, slab: 10, ..sizes });
         assert_eq!(sizes.within(u64::MAX), sizes);
     }
 }

@@ -30,7 +30,9 @@ pub(super) fn memory(text: &str) -> Option<MemorySizes> {
         free: bytes("MemFree")?,
         buffers: bytes("Buffers")?,
         cached: bytes("Cached")?,
+        swap_cached: bytes("SwapCached")?,
         shared: bytes("Shmem")?,
+        slab: bytes("Slab")?,
     })
 }
 
@@ -48,7 +50,7 @@ pub(super) fn networks(text: &str) -> Option<Vec<Network>> {
         let numbers: Vec<u64> =
             numbers.split_ascii_whitespace().map(|number| number.parse().ok()).collect::<Option<_>>()?;
         let (rx_bytes, tx_bytes) = (*numbers.first()?, *numbers.get(8)?);
-        Some(Network { name: name.trim().to_owned(), rx_bytes, tx_bytes, addresses: Vec::new() })
+        Some(Network { name: name.trim().to_owned(), rx_bytes, tx_bytes, ..Network::default() })
     };
     text.lines().skip(2).map(line).collect()
 }
@@ -72,7 +74,7 @@ mod tests {
         let total = 667_954 + 397_051 + 165_919 + 396_508 + 3_835 + 23_844 + 682;
         let expected = CpuTimes { count: 2, user: 667_954, system: 165_919, soft_irq: 23_844, total };
         assert_eq!(cpu(text), Some(expected));
-        let text = "MemTotal:  10 kB\nMemFree: 9 kB\nBuffers: 8 kB\nSwapCached: 1 kB\nCached: 7 kB\nShmemHugePages: 0 kB\nShmem: 6 kB\n";
+        let text = "MemTotal:  10 kB\nMemFree: 9 kB\nBuffers: 8 kB\nSwapCached: 1 kB\nCached: 7 kB\nShmemHugePages: 0 kB\nShmem: 6 kB\nSlab: 5 kB\n";
         let sizes = memory(text).unwrap();
         assert_eq!(
             (sizes.total, sizes.free, sizes.buffers, sizes.cached, sizes.shared),

@@ -12,6 +12,7 @@ wasmtime::component::bindgen!({
 
         world contract {
             include plugbay:plugin/full@0.1.0;
+            include plugbay:plugin/granted@0.1.0;
         }
     ",
     world: "plugbay:host/contract",
@@ -26,4 +27,4 @@ wasmtime::component::bindgen!({
 });
 
 pub use self::exports::plugbay::plugin::{handler, job_runner, resumption};
-pub use self::plugbay::plugin::{blobs, config, crypto, identity, jobs, kv, log, types};
+pub use self::plugbay::plugin::{blobs, config, crypto, identity, jobs, kv, log, process, system, types, udp};

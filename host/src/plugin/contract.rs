@@ -10,6 +10,8 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
+use crate::config::PluginConfig;
+
 /// The package of the contract.
 pub const PACKAGE: &str = "plugbay:plugin";
 /// The version this host serves.
@@ -22,6 +24,8 @@ pub enum Grant {
     Types,
     /// There unless the operator denies it.
     Default,
+    /// There if the operator grants it.
+    Operator,
     /// Drafted in the contract; this host does not serve it.
     Draft,
 }
@@ -39,9 +43,9 @@ pub const INTERFACES: &[(&str, Grant)] = &[
     ("config", Grant::Default),
     ("secrets", Grant::Draft),
     ("http-client", Grant::Draft),
-    ("process", Grant::Draft),
-    ("system", Grant::Draft),
-    ("udp", Grant::Draft),
+    ("process", Grant::Operator),
+    ("system", Grant::Operator),
+    ("udp", Grant::Operator),
 ];
 
 /// The WASI packages linked for every component, with nothing behind them that was not granted.
@@ -106,18 +110,33 @@ impl Asks {
     }
 }
 
-/// Every reason why `component` cannot be served; none if it can. `deny`: interfaces whose functions
-/// answer `denied`.
-pub fn refusals(engine: &Engine, component: &Component, deny: &BTreeSet<String>) -> Vec<String> {
+/// What the operator decided about interfaces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decisions {
+    /// Interfaces beside those that every plugin has.
+    pub grants: BTreeSet<String>,
+    /// Interfaces whose functions answer `denied`.
+    pub deny: BTreeSet<String>,
+}
+
+impl Decisions {
+    /// Those of a plugin's table.
+    pub fn of(config: &PluginConfig) -> Self {
+        Self { grants: config.grants.iter().cloned().collect(), deny: config.deny.iter().cloned().collect() }
+    }
+}
+
+/// Every reason why `component` cannot be served; none if it can.
+pub fn refusals(engine: &Engine, component: &Component, decisions: &Decisions) -> Vec<String> {
     let ty = component.component_type();
     let mut reasons: Vec<String> =
-        ty.imports(engine).filter_map(|(text, item)| refuse_import(text, &item.ty, deny)).collect();
+        ty.imports(engine).filter_map(|(text, item)| refuse_import(text, &item.ty, decisions)).collect();
     let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).collect();
     reasons.extend(refuse_exports(&exports));
     reasons
 }
 
-fn refuse_import(text: &str, item: &ComponentItem, deny: &BTreeSet<String>) -> Option<String> {
+fn refuse_import(text: &str, item: &ComponentItem, decisions: &Decisions) -> Option<String> {
     let name = Name::parse(text);
     if !matches!(item, ComponentItem::ComponentInstance(_)) {
         return Some(format!(
@@ -145,8 +164,12 @@ fn refuse_import(text: &str, item: &ComponentItem, deny: &BTreeSet<String>) -> O
         ));
     }
     match grant {
-        _ if deny.contains(*interface) => None,
+        _ if decisions.deny.contains(*interface) => None,
         Grant::Types | Grant::Default => None,
+        Grant::Operator if decisions.grants.contains(*interface) => None,
+        Grant::Operator => Some(format!(
+            "imports {text}: only an operator can give that; add \"{interface}\" to `grants` in the plugin's table, or to `deny` to load it with that interface answering `denied`"
+        )),
         Grant::Draft => Some(format!(
             "imports {text}: this host does not serve that interface yet; list \"{interface}\" under `deny` to load the plugin with it answering `denied`"
         )),

@@ -5,19 +5,17 @@
 //! with every capability denied. A stub answers the `denied` case of its function's error, whatever
 //! the interface, and traps where a function has no error to answer with.
 
-use std::collections::BTreeSet;
-
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem, Type};
 use wasmtime::component::{Component, HasSelf, Linker, LinkerInstance, ResourceType, Val};
 use wasmtime::{Engine, Result, bail};
 
-use super::bindings::{blobs, config, crypto, identity, jobs, kv, log};
-use super::contract::{INTERFACES, PACKAGE};
+use super::bindings::{blobs, config, crypto, identity, jobs, kv, log, process, system, udp};
+use super::contract::{Decisions, INTERFACES, PACKAGE};
 use super::state::GuestState;
 
-/// A linker for serving: everything but what is in `deny`.
-pub fn serving(engine: &Engine, component: &Component, deny: &BTreeSet<String>) -> Result<Linker<GuestState>> {
-    link(engine, component, |interface| deny.contains(interface))
+/// A linker for serving: everything that is there by default or granted, but for what is denied.
+pub fn serving(engine: &Engine, component: &Component, decisions: &Decisions) -> Result<Linker<GuestState>> {
+    link(engine, component, |interface| decisions.deny.contains(interface))
 }
 
 /// A linker for `describe`: logging and (empty) configuration work, all else is denied.
@@ -58,6 +56,9 @@ fn add(linker: &mut Linker<GuestState>, interface: &str) -> Result<()> {
         "identity" => identity::add_to_linker::<_, Own>(linker, state),
         "log" => log::add_to_linker::<_, Own>(linker, state),
         "config" => config::add_to_linker::<_, Own>(linker, state),
+        "process" => process::add_to_linker::<_, Own>(linker, state),
+        "system" => system::add_to_linker::<_, Own>(linker, state),
+        "udp" => udp::add_to_linker::<_, Own>(linker, state),
         _ => Ok(()),
     }
 }

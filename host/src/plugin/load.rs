@@ -13,7 +13,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::bindings::handler::Descriptor;
-use super::contract;
+use super::contract::{self, Decisions};
 use super::instance::{Failure, Returned, Template, Work, within};
 use super::signature::{self, PublicKey, SignatureError};
 use super::surfaces::{DescriptorError, Surfaces};
@@ -57,6 +57,9 @@ pub enum LoadError {
     /// The operator's configuration asks for what the plugin does not have, or clashes.
     #[error("{0}")]
     Configuration(String),
+    /// The programs that the operator listed cannot be offered.
+    #[error(transparent)]
+    Programs(#[from] crate::program::OpenError),
     /// The store has data of a newer version.
     #[error(
         "it has schema {new}, but what the plugin keeps was last written by schema {kept}: going back is not possible; load a version with schema {kept} or later"
@@ -110,12 +113,12 @@ impl Loader {
         let (name, path) = (plugin.name.clone(), path.to_owned());
         let compiled = tokio::task::spawn_blocking(move || loader.compile(&name, &path));
         let (digest, component) = compiled.await.map_err(|_| LoadError::Stopping)??;
-        let deny = plugin.config.deny.iter().cloned().collect();
-        let refusals = contract::refusals(&self.engine, &component, &deny);
+        let decisions = Decisions::of(&plugin.config);
+        let refusals = contract::refusals(&self.engine, &component, &decisions);
         if !refusals.is_empty() {
             return Err(LoadError::Contract(refusals));
         }
-        let linker = linker::serving(&self.engine, &component, &deny).map_err(types)?;
+        let linker = linker::serving(&self.engine, &component, &decisions).map_err(types)?;
         let template = linker.instantiate_pre(&component).and_then(Template::new).map_err(types)?;
         let descriptor = self.describe(plugin, &component).await?;
         let (label, schema) = (descriptor.version.clone(), descriptor.schema);

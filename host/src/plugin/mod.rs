@@ -42,8 +42,10 @@ use crate::blob::{Space, Staging};
 use crate::capability::crypto::KeyRing;
 use crate::capability::kv::KeySpace;
 use crate::config::PluginConfig;
+use crate::datagram::Datagrams;
 use crate::jobs::Queue;
 use crate::metrics::PluginMetrics;
+use crate::program::Programs;
 
 pub use cache::CompileCache;
 pub use digest::Digest;
@@ -76,8 +78,12 @@ pub struct Plugin {
     pub jobs: Queue,
     /// Keys that the host keeps for it.
     pub key_ring: Arc<KeyRing>,
-    /// Its private directory, if it was granted one.
+    /// Its private directory, if it was granted one, or programs that work there.
     pub directory: Option<PathBuf>,
+    /// Programs that it may run, if it may run any.
+    pub programs: Option<Programs>,
+    /// Where it may send datagrams.
+    pub datagrams: Datagrams,
     /// What is counted of it.
     pub metrics: PluginMetrics,
     /// Requests parked now may not exceed the operator's number.
@@ -98,6 +104,15 @@ pub struct Plugin {
     admission: Admission,
 }
 
+/// Where a plugin is on this machine.
+#[derive(Default)]
+pub struct Place {
+    /// Its private directory.
+    pub directory: Option<PathBuf>,
+    /// The programs that run there.
+    pub programs: Option<Programs>,
+}
+
 impl Plugin {
     /// The plugin of this configuration, with nothing loaded yet.
     pub fn new(
@@ -106,7 +121,7 @@ impl Plugin {
         blobs: Space,
         jobs: Queue,
         key_ring: Arc<KeyRing>,
-        directory: Option<PathBuf>,
+        place: Place,
         metrics: PluginMetrics,
     ) -> Self {
         let limits = &config.limits;
@@ -132,7 +147,9 @@ impl Plugin {
             blobs,
             jobs,
             key_ring,
-            directory,
+            directory: place.directory,
+            programs: place.programs,
+            datagrams: Datagrams::new(config.udp.clone()),
             metrics,
             config,
         }

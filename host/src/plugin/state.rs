@@ -66,7 +66,8 @@ impl GuestState {
         let (out, error) = output.insert((stream(false), stream(true)));
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(out.clone()).stderr(error.clone());
-        if let Some(directory) = &plugin.directory
+        if plugin.config.grants("filesystem")
+            && let Some(directory) = &plugin.directory
             && let Err(error) = wasi.preopened_dir(directory, "/", FsPerms::ReadWrite)
         {
             tracing::error!(plugin = %plugin.name, %error, "the private directory cannot be opened");

@@ -201,6 +201,35 @@ impl Programs {
         ended.map(drop).map_err(|_| ProgramError::Failed("the program was killed, but does not end".into()))
     }
 
+    /// Stop the program and forget it: its end is not told, what it printed goes, the name is free. Nothing to
+    /// do if nothing of that name is known. A caller that goes away in between leaves it as stopped or as running.
+    ///
+    /// # Errors
+    /// `Failed` if it does not end, or the record of it cannot be removed.
+    pub async fn dismiss(&self, name: &str, grace: Duration) -> Result<(), ProgramError> {
+        let (pid, started) = match self.inner.known.known.lock().get_mut(name) {
+            None => return Ok(()),
+            Some(known) => {
+                known.told = true;
+                (known.record.pid.unsigned_abs(), known.record.started)
+            }
+        };
+        self.stop(name, grace).await?;
+        let _turn = self.inner.known.turn.lock().await;
+        let same = |known: &Known| known.is(pid, started) && known.process.is_none();
+        if !self.inner.known.known.lock().get(name).is_some_and(same) {
+            return Ok(());
+        }
+        let (folder, called) = (self.inner.folder.clone(), name.to_owned());
+        let forget = move || {
+            output::remove(&folder, &called);
+            state::remove(&folder, &called)
+        };
+        blocking(forget).await.map_err(|error| ProgramError::failed("the record of the program", &error))?;
+        self.inner.known.known.lock().remove(name);
+        Ok(())
+    }
+
     /// What the program is doing, none if nothing of that name is known.
     #[must_use]
     pub fn status(&self, name: &str) -> Option<State> {
@@ -247,6 +276,16 @@ impl Programs {
         }
         let (folder, name) = (inner.folder.clone(), ended.name.clone());
         blocking(move || state::remove(&folder, &name)).await
+    }
+}
+
+impl Programs {
+    /// Have the end told once more, because nobody could take it.
+    pub fn tell_again(&self, ended: &Ended) {
+        if let Some(known) = self.inner.known.known.lock().get_mut(&ended.name) {
+            known.told &= !known.is(ended.pid, ended.started) || known.acknowledged;
+        }
+        self.inner.known.ends.send_modify(|ends| *ends += 1);
     }
 }
 

@@ -206,6 +206,41 @@ impl Programs {
     }
 }
 
+impl Programs {
+    /// The private directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.inner.directory
+    }
+
+    /// Bytes of address space of the program that may have most of it; none without programs.
+    #[must_use]
+    pub fn memory(&self) -> Option<u64> {
+        self.inner.entries.values().map(|entry| entry.limits.memory.get()).max()
+    }
+
+    /// Where the interfaces are that this program has; none if they are the host's.
+    ///
+    /// # Errors
+    /// `Unlisted`.
+    pub fn network_namespace(&self, program: &str) -> Result<Option<&Path>, ProgramError> {
+        Ok(self.inner.entry(program)?.network_namespace.as_deref())
+    }
+
+    /// A text that changes when another file takes the place of the program's.
+    ///
+    /// # Errors
+    /// `Unlisted`, `Failed` if the file is not there.
+    pub fn revision(&self, program: &str) -> Result<String, ProgramError> {
+        let path = &self.inner.entry(program)?.path;
+        let facts = rustix::fs::stat(path).map_err(|error| ProgramError::failed("the program", &error.into()))?;
+        Ok(format!(
+            "{:x}-{:x}-{:x}-{:x}.{:x}",
+            facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime, facts.st_mtime_nsec
+        ))
+    }
+}
+
 impl Inner {
     fn entry(&self, program: &str) -> Result<&Checked, ProgramError> {
         self.entries.get(program).ok_or_else(|| ProgramError::Unlisted(program.into()))

@@ -31,6 +31,12 @@ pub fn update(context: Context<'_>, body: &[u8]) -> Result<Answer, Refusal> {
     Ok(ok(202))
 }
 
+/// The topology in which two amphorae share a VIP by keepalived.
+pub const ACTIVE_STANDBY: &str = "ACTIVE_STANDBY";
+
+/// The topology of one amphora alone.
+pub const SINGLE: &str = "SINGLE";
+
 /// The options in force: those of the stored file, else those of the operator.
 ///
 /// # Errors

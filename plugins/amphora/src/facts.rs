@@ -3,6 +3,7 @@
 //! The controller computes with it: the first two parts of haproxy's version choose what it writes, free memory sizes the TLS cache.
 //! Types are exact, strings where the agent sends strings.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -179,16 +180,15 @@ pub fn document(info: Info, numbers: Numbers) -> Details {
 /// If haproxy does not say its version: the controller could not go on.
 pub fn info(context: Context<'_>) -> Result<Info, Refusal> {
     let machine = context.machine;
-    let haproxy = machine.run(store::PROGRAM, &["-v".to_owned()], VERSION_MS)?;
-    let haproxy_version = version_word(&haproxy.text, 2)
+    let haproxy_version = version(machine, &HAPROXY)?
         .filter(|version| version.starts_with(|c: char| c.is_ascii_digit()))
         .ok_or_else(|| Refusal::routing(500, "haproxy does not say its version"))?;
     Ok(Info {
         hostname: machine.hostname()?,
         haproxy_version,
         api_version: API_VERSION,
-        keepalived_version: optional_version(machine, vrrp::PROGRAM, "-v"),
-        ipvsadm_version: optional_version(machine, "ipvsadm", "--version"),
+        keepalived_version: optional_version(machine, &KEEPALIVED),
+        ipvsadm_version: optional_version(machine, &IPVSADM),
     })
 }
 
@@ -199,16 +199,16 @@ pub fn info(context: Context<'_>) -> Result<Info, Refusal> {
 pub fn details(context: Context<'_>) -> Result<Details, Refusal> {
     let info = info(context)?;
     let machine = context.machine;
-    let lvs = lvs::listeners(context.files)?;
+    let (balancers, lvs) = (balancers(context.files)?, lvs::listeners(context.files)?);
     let numbers = Numbers {
         cpu: machine.cpu()?,
         memory: machine.memory()?,
         disk: machine.disk()?,
         load: machine.load()?,
-        networks: machine.networks()?,
-        haproxies: running(context, balancers(context.files)?.iter().map(process))?,
+        networks: machine.networks(Some(store::PROGRAM))?,
+        haproxies: running(context, balancers.iter().map(process))?,
         lvs: running(context, lvs.iter().map(lvs::process))?,
-        listeners: listeners::ids(context)?,
+        listeners: listeners::ids(context, &balancers, &lvs)?,
     };
     Ok(document(info, numbers))
 }
@@ -217,15 +217,44 @@ fn running(context: Context<'_>, mut names: impl Iterator<Item = String>) -> Res
     names.try_fold(0, |count, name| Ok(count + usize::from(runs(context, &name)?)))
 }
 
-/// `Keepalived v2.2.7 (…)`, `ipvsadm v1.31 …`: the second word. Empty if the program is not to be had.
-fn optional_version(machine: &dyn Machine, program: &str, flag: &str) -> String {
-    let output = machine.run(program, &[flag.to_owned()], VERSION_MS);
-    let word = output.ok().and_then(|output| version_word(&output.text, 1));
-    word.map(|word| word.trim_start_matches('v').to_owned()).unwrap_or_default()
+/// How a program says its version: `HAProxy version 2.6.12-1 …`, `Keepalived v2.2.7 (…)`, `ipvsadm v1.31 …`.
+struct Asked {
+    program: &'static str,
+    flag: &'static str,
+    /// Which word it is.
+    word: usize,
+}
+
+const HAPROXY: Asked = Asked { program: store::PROGRAM, flag: "-v", word: 2 };
+const KEEPALIVED: Asked = Asked { program: vrrp::PROGRAM, flag: "-v", word: 1 };
+const IPVSADM: Asked = Asked { program: lvs::IPVSADM, flag: "--version", word: 1 };
+
+thread_local! {
+    /// Revision and version by program: `details` starts none as long as their files stay the same.
+    static VERSIONS: RefCell<BTreeMap<&'static str, (String, Option<String>)>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The version that a program says it has; none if it says nothing of the kind, as `ipvsadm` does where the kernel has no LVS.
+fn version(machine: &dyn Machine, asked: &Asked) -> Result<Option<String>, Fault> {
+    let revision = machine.revision(asked.program)?;
+    let known = VERSIONS.with_borrow(|known| known.get(asked.program).filter(|(at, _)| *at == revision).cloned());
+    if let Some((_, version)) = known {
+        return Ok(version);
+    }
+    let output = machine.run(asked.program, &[asked.flag.to_owned()], "", VERSION_MS)?;
+    let version = Some(output).filter(|output| output.status == Some(0));
+    let version = version.and_then(|output| version_word(&output.text, asked.word));
+    VERSIONS.with_borrow_mut(|known| known.insert(asked.program, (revision, version.clone())));
+    Ok(version)
+}
+
+/// The same of a program that need not be there: then empty.
+fn optional_version(machine: &dyn Machine, asked: &Asked) -> String {
+    version(machine, asked).ok().flatten().unwrap_or_default()
 }
 
 fn version_word(text: &str, index: usize) -> Option<String> {
-    text.split_whitespace().nth(index).map(str::to_owned)
+    text.split_whitespace().nth(index).map(|word| word.trim_start_matches('v').to_owned())
 }
 
 #[cfg(test)]

@@ -1,12 +1,22 @@
 //! The private directory: small files, written whole.
 //!
 //! A program reads these files by their paths, so they are files and not keys. Paths are relative and made from checked names
-//! ([`crate::names`]) and constants only. A write is atomic: the bytes are synced under another name, which then takes the
-//! place of the old file, so neither a reader nor a crash sees half of one.
+//! ([`crate::names`]) and constants only. A write is atomic: the bytes are synced under a name that nobody else has, which then
+//! takes the place of the old file, so neither a reader nor a crash sees half of one, and writers at once do not mix.
 
 use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// Where files are that are not whole yet.
+const UNFINISHED: &str = "run/tmp";
+
+/// A name for a file that nobody else has.
+pub fn unique() -> String {
+    format!("{UNFINISHED}/{:016x}", RandomState::new().hash_one(UNFINISHED))
+}
 
 /// The directory could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +27,9 @@ pub struct Error {
     /// The system's words.
     pub cause: String,
 }
+
+/// Length of a file and when it was written.
+pub type Stamp = (u64, SystemTime);
 
 /// A directory of small files.
 pub trait Files {
@@ -49,6 +62,18 @@ pub trait Files {
     /// # Errors
     /// If it cannot be read.
     fn names(&self, path: &str) -> Result<Vec<String>, Error>;
+
+    /// Remove what writers that were killed left behind: what is not whole and older than this.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    fn sweep(&self, older_than: Duration) -> Result<(), Error>;
+
+    /// What changes when a file is replaced: its length and time; none if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    fn stamp(&self, path: &str) -> Result<Option<Stamp>, Error>;
 
     /// A file as text; bytes that are not UTF-8 are replaced.
     ///
@@ -105,9 +130,14 @@ impl Files for Directory {
         if let Some(parent) = place.parent() {
             failed(path, fs::create_dir_all(parent))?;
         }
-        let temporary = self.root.join(format!("{path}.writing"));
-        failed(path, write_synced(&temporary, bytes))?;
-        failed(path, fs::rename(&temporary, &place))?;
+        failed(path, fs::create_dir_all(self.root.join(UNFINISHED)))?;
+        let temporary = self.root.join(unique());
+        let written = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, &place));
+        if written.is_err() {
+            // What cannot be removed now is swept later.
+            let _ = fs::remove_file(&temporary);
+        }
+        failed(path, written)?;
         failed(path, sync_parent(&place))
     }
 
@@ -132,6 +162,23 @@ impl Files for Directory {
         }
         names.sort();
         Ok(names)
+    }
+
+    fn stamp(&self, path: &str) -> Result<Option<Stamp>, Error> {
+        let Some(metadata) = found(path, fs::metadata(self.root.join(path)))? else { return Ok(None) };
+        Ok(Some((metadata.len(), failed(path, metadata.modified())?)))
+    }
+
+    fn sweep(&self, older_than: Duration) -> Result<(), Error> {
+        for name in self.names(UNFINISHED)? {
+            let path = format!("{UNFINISHED}/{name}");
+            let Some(metadata) = found(&path, fs::symlink_metadata(self.root.join(&path)))? else { continue };
+            let age = failed(&path, metadata.modified())?.elapsed().unwrap_or_default();
+            if age >= older_than {
+                self.remove(&path)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -160,7 +207,30 @@ mod tests {
         assert_eq!(files.names("a").unwrap(), ["c"]);
         files.remove("a").unwrap();
         files.remove("a").unwrap();
-        assert!(files.names("").unwrap().is_empty());
+        assert_eq!(files.names("").unwrap(), ["run"]);
+        assert!(files.names(UNFINISHED).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_was_never_finished_is_swept_when_it_is_old() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Directory::at(dir.path());
+        let left = unique();
+        files.write(&left, b"half").unwrap();
+        files.sweep(Duration::from_secs(600)).unwrap();
+        assert!(files.read(&left).unwrap().is_some());
+        files.sweep(Duration::ZERO).unwrap();
+        assert_eq!(files.read(&left).unwrap(), None);
+        assert_ne!(unique(), unique());
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Directory::at(dir.path());
+        files.write("a/b", b"1").unwrap();
+        assert!(files.write("a", b"2").is_err());
+        assert!(files.names(UNFINISHED).unwrap().is_empty());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::haproxy::{config, store};
 use crate::keepalived::lvs;
 use crate::machine::{Fault, State};
+use crate::names::Id;
 use crate::refusal::Refusal;
 
 /// One row.
@@ -25,17 +26,27 @@ pub struct Row {
 /// # Errors
 /// 500 if a stored configuration cannot be read.
 pub fn all(context: Context<'_>) -> Result<Vec<Row>, Refusal> {
-    let mut rows = Vec::new();
-    for lb in store::balancers(context.files)? {
-        let text = store::stored(context.files, &lb)?.unwrap_or_default();
-        let config = config::parse(&text).map_err(|why| Refusal::routing(500, format!("load balancer {lb}: {why}")))?;
-        let row = |frontend: config::Frontend| Row { status: "ACTIVE", uuid: frontend.id, kind: frontend.kind };
-        rows.extend(config.frontends.into_iter().map(row));
-    }
+    let mut rows = of_haproxy(context, &store::balancers(context.files)?)?;
     for id in lvs::listeners(context.files)? {
         let text = lvs::stored(context.files, &id)?.unwrap_or_default();
         let status = lvs_status(context.machine.status(&lvs::process(&id)), lvs::has_virtual_server(&text))?;
         rows.push(Row { status, uuid: id.to_string(), kind: "UDP".to_owned() });
+    }
+    Ok(rows)
+}
+
+fn of_haproxy(context: Context<'_>, balancers: &[Id]) -> Result<Vec<Row>, Refusal> {
+    let mut rows = Vec::new();
+    for lb in balancers {
+        let Some(parsed) = store::parsed(context.files, lb)? else { continue };
+        let config = parsed.as_ref().as_ref();
+        let config = config.map_err(|why| Refusal::routing(500, format!("load balancer {lb}: {why}")))?;
+        let row = |frontend: &config::Frontend| Row {
+            status: "ACTIVE",
+            uuid: frontend.id.clone(),
+            kind: frontend.kind.clone(),
+        };
+        rows.extend(config.frontends.iter().map(row));
     }
     Ok(rows)
 }
@@ -50,12 +61,13 @@ fn lvs_status(state: Result<Option<State>, Fault>, virtual_server: bool) -> Resu
     })
 }
 
-/// The ids of all listeners.
+/// The ids of all listeners of these load balancers and LVS listeners.
 ///
 /// # Errors
 /// As [`all`].
-pub fn ids(context: Context<'_>) -> Result<Vec<String>, Refusal> {
-    Ok(all(context)?.into_iter().map(|row| row.uuid).collect())
+pub fn ids(context: Context<'_>, balancers: &[Id], lvs: &[Id]) -> Result<Vec<String>, Refusal> {
+    let haproxy = of_haproxy(context, balancers)?.into_iter().map(|row| row.uuid);
+    Ok(haproxy.chain(lvs.iter().map(Id::to_string)).collect())
 }
 
 #[cfg(test)]

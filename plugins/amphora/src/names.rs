@@ -6,7 +6,7 @@
 use std::fmt;
 
 /// Names below the base directory that are not load balancers.
-const RESERVED: [&str; 4] = ["certs", "lvs", "vrrp", "run"];
+const RESERVED: [&str; 5] = ["certs", "lvs", "vrrp", "run", "plugged_interfaces"];
 
 /// Most bytes of an id; a UUID has 36.
 const LONGEST_ID: usize = 64;

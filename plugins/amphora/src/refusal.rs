@@ -9,9 +9,6 @@ use serde_json::json;
 
 use crate::{files, machine};
 
-/// What an operation that needs a missing capability answers.
-pub const NOT_IMPLEMENTED: u16 = 501;
-
 /// The template of errors made by the host: no route, wrong method, a body that is too long.
 pub const HOST_ERRORS: (&str, &str) =
     ("application/json", r#"{"error": "{status} {reason}: {detail}", "http_code": {status}}"#);
@@ -82,8 +79,8 @@ impl From<files::Error> for Refusal {
 
 impl From<machine::Fault> for Refusal {
     fn from(fault: machine::Fault) -> Refusal {
-        let status = if matches!(fault, machine::Fault::Missing(_)) { NOT_IMPLEMENTED } else { 500 };
-        Refusal::routing(status, fault.to_string())
+        // Never 501: the controller takes what it does not know for a success.
+        Refusal::routing(500, fault.to_string())
     }
 }
 
@@ -94,13 +91,9 @@ impl From<Problem> for Refusal {
     }
 }
 
-/// The fault of an operation on a machine: a missing capability is named as such, anything else is this message with the
-/// machine's own words.
+/// The fault of an operation on a machine: this message with the machine's own words.
 pub fn failed(message: &str) -> impl Fn(machine::Fault) -> Refusal {
-    move |fault| match fault {
-        machine::Fault::Missing(_) => fault.into(),
-        machine::Fault::Failed(details) => Refusal::detailed(500, message, details),
-    }
+    move |fault| Refusal::detailed(500, message, fault.to_string())
 }
 
 /// `{"message": "OK"}`.
@@ -127,7 +120,6 @@ fn reason(status: u16) -> &'static str {
         409 => "Conflict",
         413 => "Content Too Large",
         500 => "Internal Server Error",
-        501 => "Not Implemented",
         503 => "Service Unavailable",
         507 => "Insufficient Storage",
         _ => "Error",
@@ -156,10 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_capability_is_said_to_be_missing_by_every_operation() {
+    fn a_denied_capability_is_a_500_with_its_name() {
         let missing = machine::Fault::Missing("process");
-        assert_eq!(failed("Error starting haproxy")(missing).status(), 501);
-        let failure = failed("Error starting haproxy")(machine::Fault::Failed("no port".into()));
-        assert_eq!(failure, Refusal::detailed(500, "Error starting haproxy", "no port"));
+        assert_eq!(Refusal::from(missing.clone()).status(), 500);
+        let failure = failed("Error starting haproxy")(missing);
+        let reason = "the operator denies `process` to the plugin";
+        assert_eq!(failure, Refusal::detailed(500, "Error starting haproxy", reason));
     }
 }

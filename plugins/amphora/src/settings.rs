@@ -21,6 +21,12 @@ pub struct Settings {
     pub max_connections: Option<u64>,
     /// Commands that a keepalived configuration may name beside the two of the agent itself.
     pub keepalived_scripts: Vec<String>,
+    /// The shell by which keepalived runs the agent's own checks, one of the files that its entry may execute. Without
+    /// one, configurations that name those checks are refused.
+    pub keepalived_shell: Option<String>,
+    /// Network namespace of the load balancers, into which ports are moved: that of the programs `haproxy` and `ip-inside`.
+    /// Without one, interfaces are the operator's.
+    pub network_namespace: Option<String>,
     /// What is so before the controller sends an agent configuration.
     pub agent: Agent,
 }
@@ -51,6 +57,8 @@ impl Default for Settings {
             haproxy_group: None,
             max_connections: None,
             keepalived_scripts: Vec::new(),
+            keepalived_shell: None,
+            network_namespace: None,
             agent: Agent::default(),
         }
     }

@@ -4,6 +4,8 @@
 //! about headers or stores. Invariant: a fault is always a status of 300 or above, and its body is
 //! one object with one key, the fault's name.
 
+use std::borrow::Cow;
+
 use serde_json::json;
 
 use crate::xml;
@@ -83,7 +85,7 @@ pub struct Fault {
     pub kind: Kind,
     /// What is wrong, for the caller; may be empty.
     pub message: String,
-    /// Empty, save for a refused token, where it carries the provider's reason.
+    /// Empty, save for a refused token, where it is the provider's reason.
     pub details: String,
 }
 
@@ -108,7 +110,7 @@ impl Fault {
         Fault::new(Kind::NotFound, message)
     }
 
-    /// 401 for a token that was refused; the provider's reason goes into `details`.
+    /// 401 for a token that was refused, with the provider's reason.
     pub fn token_refused(reason: impl Into<String>) -> Fault {
         Fault { kind: Kind::TokenRefused, message: "UNAUTHORIZED".to_owned(), details: reason.into() }
     }
@@ -121,7 +123,7 @@ impl Fault {
     /// `{"name": {"code": …, "message": …, "details": …}}`.
     pub fn json(&self) -> String {
         let (code, name) = self.kind.status();
-        json!({ name: { "code": code, "message": self.message, "details": self.details } }).to_string()
+        json!({ name: { "code": code, "message": self.message, "details": self.shown_details() } }).to_string()
     }
 
     /// The same as XML, for `?format=xml` and `Accept: application/xml`.
@@ -130,8 +132,16 @@ impl Fault {
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{name} code=\"{code}\"><message>{}</message><details>{}</details></{name}>",
             xml::text(&self.message),
-            xml::text(&self.details),
+            xml::text(&self.shown_details()),
         )
+    }
+
+    /// The details as the body has them: of a refused token, the identity service's own fault, whole.
+    fn shown_details(&self) -> Cow<'_, str> {
+        match self.kind {
+            Kind::TokenRefused => Fault::new(Kind::Unauthorized, self.details.as_str()).json().into(),
+            _ => self.details.as_str().into(),
+        }
     }
 }
 
@@ -150,11 +160,13 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_token_is_called_fault_and_carries_the_reason() {
+    fn a_refused_token_is_called_fault_and_carries_the_identity_service_s_own_fault_as_text() {
         let fault = Fault::token_refused("expired");
         assert_eq!(fault.status(), 401);
         let value: serde_json::Value = serde_json::from_str(&fault.json()).unwrap();
-        assert_eq!(value["fault"]["details"], "expired");
+        let details: serde_json::Value = serde_json::from_str(value["fault"]["details"].as_str().unwrap()).unwrap();
+        assert_eq!(details, serde_json::json!({"unauthorized": {"code": 401, "message": "expired", "details": ""}}));
+        assert!(fault.xml().contains("&quot;expired&quot;"));
     }
 
     #[test]

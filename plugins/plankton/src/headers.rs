@@ -40,11 +40,31 @@ pub fn encode_part(text: &str) -> String {
     utf8_percent_encode(text, &PATH_PART).to_string()
 }
 
+/// Encode for a part of a header name: only what a name cannot hold, and `%` itself.
+pub fn encode_name(text: &str) -> String {
+    const SET: AsciiSet = PATH_PART
+        .remove(b'!')
+        .remove(b'#')
+        .remove(b'$')
+        .remove(b'&')
+        .remove(b'\'')
+        .remove(b'*')
+        .remove(b'+')
+        .remove(b'^')
+        .remove(b'`')
+        .remove(b'|')
+        .remove(b'~');
+    utf8_percent_encode(text, &SET).to_string()
+}
+
 /// Decode percent-encoded bytes into text. Bytes that are not UTF-8 afterwards are a 400.
 pub fn decode(raw: &[u8]) -> Result<String, Fault> {
     String::from_utf8(percent_decode(raw).collect())
         .map_err(|_| Fault::bad_request("Could not decode request as UTF-8 string"))
 }
+
+/// Fields that frame the message. They have one spelling: what only looks like them says nothing of it.
+const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
 
 /// The header fields of one request, folded.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +78,11 @@ impl Headers {
     pub fn fold<'a>(fields: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Headers {
         let mut folded: Vec<(String, Vec<u8>)> = Vec::new();
         for (name, value) in fields {
+            let underscored = name.contains('_');
             let name = name.to_ascii_lowercase().replace('_', "-");
+            if underscored && FRAMING.contains(&name.as_str()) {
+                continue;
+            }
             match folded.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, joined)) => {
                     joined.push(b',');
@@ -192,6 +216,13 @@ mod tests {
     }
 
     #[test]
+    fn a_length_has_one_spelling() {
+        let h = headers(&[("Content_Length", "5"), ("transfer_encoding", "chunked")]);
+        assert!(!h.has("content-length") && !h.has("transfer-encoding"));
+        assert_eq!(headers(&[("Content_Length", "5"), ("Content-Length", "3")]).raw("content-length"), Some(&b"3"[..]));
+    }
+
+    #[test]
     fn repeated_fields_join_with_a_comma() {
         let h = headers(&[("a-b", "1"), ("A_B", "2")]);
         assert_eq!(h.plain("a-b").unwrap(), Some("1,2"));
@@ -217,6 +248,7 @@ mod tests {
         assert_eq!(encode_object("*~"), "%2A%7E");
         assert_eq!(encode_part("a/b"), "a%2Fb");
         assert_eq!(encode_content_type("image/svg+xml\n"), "image/svg+xml%0A");
+        assert_eq!(encode_name("os.x_y~!$ /%("), "os.x_y~!$%20%2F%25%28");
     }
 
     #[test]
@@ -238,6 +270,7 @@ mod tests {
             prop_assert_eq!(&decode(encode_image(&text).as_bytes()).unwrap(), &text);
             prop_assert_eq!(&decode(encode_object(&text).as_bytes()).unwrap(), &text);
             prop_assert_eq!(&decode(encode_part(&text).as_bytes()).unwrap(), &text);
+            prop_assert_eq!(&decode(encode_name(&text).as_bytes()).unwrap(), &text);
         }
 
         #[test]

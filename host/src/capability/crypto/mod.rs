@@ -13,7 +13,8 @@ use crate::blob::Hasher as Digest;
 use crate::plugin::GuestState;
 use crate::plugin::bindings::crypto::{Certificate, DigestAlgorithm, Error, Hasher, Host, HostHasher, KeyKind};
 
-pub use keys::{KeyError, KeyRing, OpenError};
+pub use keys::{KeyError, KeyKind as RingKeyKind, KeyRing, OpenError};
+pub(crate) use mac::hmac;
 
 /// Most random bytes given at once.
 const MAX_RANDOM: u32 = 4096;

@@ -95,6 +95,31 @@ async fn a_small_body_nobody_reads_does_not_cost_the_connection() {
 }
 
 #[tokio::test]
+async fn a_small_body_that_comes_behind_its_head_does_not_cost_the_connection() {
+    let server = start(loopback()).await;
+    let mut stream = server.connect().await;
+    for _ in 0..2 {
+        send(&mut stream, "PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n").await;
+        send(&mut stream, "abc").await;
+        let answer = read_answer(&mut stream).await;
+        assert_eq!(status(&answer), "413");
+        assert!(!answer.contains("close"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_body_that_does_not_come_ends_the_connection_with_notice() {
+    let server = start(loopback()).await;
+    for more in ["", "Expect: 100-continue\r\n"] {
+        let mut stream = server.connect().await;
+        send(&mut stream, format!("PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n{more}\r\n")).await;
+        let answer = read_all(&mut stream).await;
+        assert_eq!(status(&answer), "413");
+        assert!(answer.contains("connection: close") && !answer.contains("100"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_cancels_its_request() {
     let server = start(loopback()).await;
     let mut stream = server.connect().await;

@@ -5,6 +5,7 @@ mod http1;
 mod http2;
 mod limits;
 mod properties;
+mod replacement;
 mod smuggling;
 mod tls;
 mod unix;

@@ -1,4 +1,4 @@
-//! TLS: who is asked for what, and files that change.
+//! TLS: who is asked for what, and files that cannot work.
 
 use super::*;
 
@@ -13,18 +13,18 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// A certificate authority, and files for a server it vouches for.
-struct Pki {
+pub(super) struct Pki {
     directory: TempDir,
     authority: CertifiedIssuer<'static, KeyPair>,
 }
 
-struct Identity {
+pub(super) struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 }
 
 impl Pki {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -34,28 +34,33 @@ impl Pki {
         pki
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// The authority's certificate.
+    pub(super) fn authority(&self) -> String {
+        self.authority.pem()
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// Writes a new server certificate and key.
-    fn issue(&self, name: &str) {
+    pub(super) fn issue(&self, name: &str) {
         let (cert, key) = self.sign(name);
         std::fs::write(self.path("cert.pem"), cert).unwrap();
         std::fs::write(self.path("key.pem"), key).unwrap();
     }
 
-    fn sign(&self, name: &str) -> (String, String) {
+    pub(super) fn sign(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();
         (params.signed_by(&key, &self.authority).unwrap().pem(), key.serialize_pem())
     }
 
-    fn config(&self, client_auth: ClientAuth) -> ListenerConfig {
+    pub(super) fn config(&self, client_auth: ClientAuth) -> ListenerConfig {
         let mut config = loopback();
         config.tls = Some(TlsConfig {
             cert: self.path("cert.pem"),
-            key: self.path("key.pem"),
+            key: Some(self.path("key.pem")),
             client_auth,
             client_ca: Some(self.path("ca.pem")),
             min_version: TlsVersion::V1_2,
@@ -63,13 +68,13 @@ impl Pki {
         config
     }
 
-    async fn connect(
+    /// What a client that trusts the authority and speaks this is configured as.
+    pub(super) fn client(
         &self,
-        server: &Server,
         identity: Option<Identity>,
         alpn: &[u8],
         version: &'static rustls::SupportedProtocolVersion,
-    ) -> std::io::Result<TlsStream<TcpStream>> {
+    ) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.der().clone()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -81,9 +86,7 @@ impl Pki {
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![alpn.to_vec()];
-        let name = ServerName::try_from("localhost").unwrap();
-        let connector = TlsConnector::from(Arc::new(config));
-        within(connector.connect(name, server.connect().await)).await
+        Arc::new(config)
     }
 
     /// One HTTP/1.1 request. TLS 1.3 reports a refused client certificate only now.
@@ -93,17 +96,27 @@ impl Pki {
         identity: Option<Identity>,
         version: &'static rustls::SupportedProtocolVersion,
     ) -> std::io::Result<String> {
-        let mut stream = self.connect(server, identity, b"http/1.1", version).await?;
-        let request = b"GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        stream.write_all(request).await?;
-        let mut answer = String::new();
-        within(stream.read_to_string(&mut answer)).await?;
-        Ok(answer)
+        let mut stream = connect(server, self.client(identity, b"http/1.1", version)).await?;
+        ask(&mut stream).await
     }
 }
 
+pub(super) async fn connect(server: &Server, client: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from("localhost").unwrap();
+    within(TlsConnector::from(client).connect(name, server.connect().await)).await
+}
+
+/// The only request of this connection.
+pub(super) async fn ask(stream: &mut TlsStream<TcpStream>) -> std::io::Result<String> {
+    let request = b"GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await?;
+    let mut answer = String::new();
+    within(stream.read_to_string(&mut answer)).await?;
+    Ok(answer)
+}
+
 impl Identity {
-    fn from_pem(cert: &str, key: &str) -> Self {
+    pub(super) fn from_pem(cert: &str, key: &str) -> Self {
         use rustls::pki_types::pem::PemObject;
         Self {
             chain: vec![CertificateDer::from_pem_slice(cert.as_bytes()).unwrap()],
@@ -145,7 +158,7 @@ async fn versions_older_than_the_oldest_allowed_are_refused() {
 async fn alpn_chooses_http2() {
     let pki = Pki::new();
     let server = start(pki.config(ClientAuth::None)).await;
-    let stream = pki.connect(&server, None, b"h2", &TLS13).await.unwrap();
+    let stream = connect(&server, pki.client(None, b"h2", &TLS13)).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let executor = hyper_util::rt::TokioExecutor::new();
     let io = hyper_util::rt::TokioIo::new(stream);
@@ -233,38 +246,6 @@ async fn a_certificate_without_its_key_is_refused() {
 }
 
 #[tokio::test]
-async fn replaced_files_are_used_by_the_next_handshake() {
-    let pki = Pki::new();
-    let server = start(pki.config(ClientAuth::None)).await;
-    let shown = async || {
-        let stream = pki.connect(&server, None, b"http/1.1", &TLS13).await.unwrap();
-        stream.get_ref().1.peer_certificates().unwrap()[0].clone()
-    };
-    let first = shown().await;
-    assert_eq!(shown().await, first);
-
-    // Half a replacement, then rubbish: the old pair stays.
-    let (cert, key) = pki.sign("localhost");
-    std::fs::write(pki.path("cert.pem"), &cert).unwrap();
-    assert_eq!(shown().await, first);
-    std::fs::write(pki.path("key.pem"), "rubbish").unwrap();
-    assert_eq!(shown().await, first);
-    std::fs::remove_file(pki.path("key.pem")).unwrap();
-    assert_eq!(shown().await, first);
-
-    // The other half.
-    std::fs::write(pki.path("key.pem.new"), &key).unwrap();
-    std::fs::rename(pki.path("key.pem.new"), pki.path("key.pem")).unwrap();
-    let second = shown().await;
-    assert_ne!(second, first);
-
-    // Again at once, within the file system's clock tick.
-    pki.issue("localhost");
-    let third = shown().await;
-    assert_ne!(third, second);
-}
-
-#[tokio::test]
 async fn a_handshake_that_does_not_end_is_given_up() {
     let pki = Pki::new();
     let mut config = pki.config(ClientAuth::None);
@@ -297,10 +278,12 @@ async fn files_that_cannot_work_are_refused_with_the_reason() {
     assert!(said.contains("cannot read") && said.contains("none.pem"), "{said}");
     let said = reason(&|tls| tls.cert = pki.path("empty.pem")).await;
     assert!(said.contains("no PEM certificate"), "{said}");
-    let said = reason(&|tls| tls.key = pki.path("cert.pem")).await;
+    let said = reason(&|tls| tls.key = Some(pki.path("cert.pem"))).await;
     assert!(said.contains("no usable private key"), "{said}");
-    let said = reason(&|tls| tls.key = pki.path("other.pem")).await;
+    let said = reason(&|tls| tls.key = Some(pki.path("other.pem"))).await;
     assert!(said.contains("do not belong together"), "{said}");
+    let said = reason(&|tls| tls.key = None).await;
+    assert!(said.contains("cert.pem holds no usable private key"), "{said}");
     let said = reason(&|tls| tls.client_ca = None).await;
     assert!(said.contains("client_ca"), "{said}");
     let said = reason(&|tls| tls.client_ca = Some(pki.path("empty.pem"))).await;

@@ -15,6 +15,7 @@ use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use ::sled::{Batch, IVec};
 use bytes::Bytes;
@@ -27,6 +28,10 @@ use crate::store::engine::StoreError;
 /// Below this many free bytes commits are refused: sled does not stand a full disk well, and the
 /// refusal comes before anything is written.
 const HEADROOM: u64 = 32 * 1024 * 1024;
+
+/// How long the directory may still be locked: sled lets go of it on a thread of its own, a little after it was closed, and a
+/// host that is replaced a little after it was told to stop.
+const LETTING_GO: Duration = Duration::from_secs(2);
 
 /// Bytes of a segment of the log. The directory remembers it: another size needs export and import.
 const SEGMENT: usize = 2 * 1024 * 1024;
@@ -91,12 +96,14 @@ impl Sled {
 fn remove_unfinished_snapshots(path: &Path) -> Result<(), OpenError> {
     let directory = |source| OpenError::Directory { path: path.to_owned(), source };
     let lock = File::options().read(true).append(true).create(true).open(path.join("db")).map_err(directory)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(OpenError::Locked { path: path.to_owned() });
+    let patience = Instant::now() + LETTING_GO;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if Instant::now() < patience => std::thread::sleep(LETTING_GO / 100),
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(directory(source)),
         }
-        Err(TryLockError::Error(source)) => return Err(directory(source)),
     }
     for file in fs::read_dir(path).map_err(directory)? {
         let file = file.map_err(directory)?;

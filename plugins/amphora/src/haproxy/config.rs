@@ -1,5 +1,7 @@
 //! What is read from a stored configuration: its listeners, and where haproxy answers questions.
 
+use std::net::IpAddr;
+
 use super::words::words;
 
 /// What a listener terminates or passes on, as the API names it.
@@ -94,6 +96,31 @@ pub fn parse(text: &str) -> Result<Config, String> {
     Ok(Config { frontends, stats_socket })
 }
 
+/// The addresses that a configuration binds, each once. Names, unix sockets and `*` are none.
+pub fn addresses(text: &str) -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let words = words(line);
+        let mut words = words.iter().map(|word| word.text.as_str());
+        if words.next() != Some("bind") {
+            continue;
+        }
+        let places = words.next().into_iter().flat_map(|places| places.split(','));
+        for ip in places.filter_map(bound) {
+            if !found.contains(&ip) {
+                found.push(ip);
+            }
+        }
+    }
+    found
+}
+
+/// The address of `address:port`, also of `ipv6:port` as the controller writes it.
+fn bound(place: &str) -> Option<IpAddr> {
+    let (host, _port) = place.rsplit_once(':')?;
+    host.trim_matches(['[', ']']).parse().ok().filter(|ip: &IpAddr| !ip.is_unspecified())
+}
+
 /// Take out what older controllers say of the group: every `group` with space on both sides, the line break before it
 /// and the rest of its line included.
 pub fn without_group(text: &str) -> String {
@@ -157,6 +184,14 @@ frontend l3
     }
 
     #[test]
+    fn bound_addresses_are_found_in_both_families() {
+        let text = "frontend a\n bind 10.0.0.5:80\n bind 2001:db8::5:443 ssl\n bind [::1]:80,10.0.0.5:81\n bind :9\n bind *:8\n";
+        let expected = ["10.0.0.5", "2001:db8::5", "::1"].map(|ip| ip.parse::<IpAddr>().unwrap());
+        assert_eq!(addresses(text), expected);
+        assert!(addresses("server a 10.0.0.5:80\nbind unix@/x\nbind\n").is_empty());
+    }
+
+    #[test]
     fn the_group_goes_with_the_line_break_before_it() {
         assert_eq!(without_group("    user nobody\n    group nogroup\n    log x\n"), "    user nobody\n    log x\n");
         assert_eq!(without_group("acl in a group of x\nnext"), "acl in a\nnext");
@@ -173,6 +208,7 @@ frontend l3
         #[test]
         fn any_text_is_read_or_refused(text in "(frontend|mode|bind|stats socket|ssl crt-list|[a-z/\"' \\\\]|\n| ){0,40}") {
             let _ = parse(&text);
+            let _ = addresses(&text);
         }
     }
 }

@@ -26,7 +26,9 @@ pub struct Rendered {
 /// # Errors
 /// What cannot be run from there.
 pub fn render(config: &str, lb: &Id, settings: &Settings, directory: &str) -> Result<Rendered, String> {
-    let mut rendered = Rendered { text: String::with_capacity(config.len()), crt_lists: Vec::new() };
+    // Grown only once: a configuration may be megabytes, of which there is not room for many.
+    let longer = config.matches(trimmed(&settings.base_path)).count() * (directory.len() + "/crt-list/''".len());
+    let mut rendered = Rendered { text: String::with_capacity(config.len() + longer + 64), crt_lists: Vec::new() };
     let mut global = false;
     for line in config.split_inclusive('\n') {
         // A word that is left open is haproxy's to refuse.
@@ -107,6 +109,12 @@ fn moved_path(text: &str, settings: &Settings, directory: &str) -> Option<String
     }
 }
 
+/// What haproxy says, with the controller's paths for those of the private directory.
+pub fn told(text: &str, settings: &Settings, directory: &str) -> String {
+    text.replace(&format!("{directory}/certs/"), &format!("{}/", trimmed(&settings.base_cert_dir)))
+        .replace(&format!("{directory}/"), &format!("{}/", trimmed(&settings.base_path)))
+}
+
 fn moved(settings: &Settings, directory: &str) -> bool {
     trimmed(&settings.base_path) != directory || trimmed(&settings.base_cert_dir) != format!("{directory}/certs")
 }
@@ -160,6 +168,14 @@ backend b
         assert_eq!(rendered, Rendered { text: expected.into(), crt_lists: vec!["l1.pem".into()] });
         let list = render_crt_list("/var/lib/octavia/certs/lb/a.pem\n/x\n", &Settings::default(), "/private");
         assert_eq!(list, "/private/certs/lb/a.pem\n/x\n");
+    }
+
+    #[test]
+    fn what_haproxy_says_names_the_controllers_paths() {
+        let said = "[/private/lb/haproxy.cfg.new:3] : unable to stat '/private/certs/lb/a.pem'";
+        let told = told(said, &Settings::default(), "/private");
+        let expected = "[/var/lib/octavia/lb/haproxy.cfg.new:3] : unable to stat '/var/lib/octavia/certs/lb/a.pem'";
+        assert_eq!(told, expected);
     }
 
     #[test]

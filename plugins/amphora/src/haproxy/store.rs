@@ -3,12 +3,17 @@
 //! A load balancer is known if its directory has a `haproxy.cfg`. Invariant: that file has passed the check; one that did not is
 //! kept beside it as `haproxy.cfg.new-failed` and harms nobody. What runs is not touched here.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use plugbay_sdk::Answer;
 
-use super::{config, forbidden, rendering};
+use super::config::{self, Config};
+use super::{forbidden, rendering};
 use crate::context::Context;
 use crate::digest::{md5_hex, peer_name};
-use crate::files::{self, Files};
+use crate::files::{self, Files, Stamp};
 use crate::machine::Fault;
 use crate::names::Id;
 use crate::refusal::{Refusal, ok, tagged};
@@ -16,8 +21,8 @@ use crate::refusal::{Refusal, ok, tagged};
 /// haproxy's name among the programs that the operator lists.
 pub const PROGRAM: &str = "haproxy";
 
-/// Most time of a check.
-const CHECK_MS: u32 = 25_000;
+/// Most time of a check. With what comes before and after it, an answer is there before the controller's 60 seconds.
+const CHECK_MS: u32 = 30_000;
 
 /// The group for haproxy to change to, in a file of its own.
 const GROUP_FILE: &str = "haproxy-default-user-group.conf";
@@ -35,6 +40,37 @@ pub fn stored(files: &dyn Files, lb: &Id) -> Result<Option<String>, files::Error
     files.text(&path(lb, "haproxy.cfg"))
 }
 
+/// What was read of the configurations, with the stamps of their files: they may be megabytes, and `details` is asked for often.
+type Parsed = BTreeMap<Id, (Stamp, Rc<Result<Config, String>>)>;
+
+thread_local! {
+    static PARSED: RefCell<Parsed> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Most configurations whose reading is kept.
+const KEPT: usize = 256;
+
+/// What the configuration of a load balancer says, or why it cannot be read; none if it is not known.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn parsed(files: &dyn Files, lb: &Id) -> Result<Option<Rc<Result<Config, String>>>, files::Error> {
+    let Some(stamp) = files.stamp(&path(lb, "haproxy.cfg"))? else { return Ok(None) };
+    let known = PARSED.with_borrow(|parsed| parsed.get(lb).filter(|(at, _)| *at == stamp).cloned());
+    if let Some((_, config)) = known {
+        return Ok(Some(config));
+    }
+    let Some(text) = stored(files, lb)? else { return Ok(None) };
+    let config = Rc::new(config::parse(&text));
+    PARSED.with_borrow_mut(|parsed| {
+        if parsed.len() >= KEPT {
+            parsed.clear();
+        }
+        parsed.insert(lb.clone(), (stamp, Rc::clone(&config)));
+    });
+    Ok(Some(config))
+}
+
 /// The load balancers that are known, in order.
 ///
 /// # Errors
@@ -42,7 +78,7 @@ pub fn stored(files: &dyn Files, lb: &Id) -> Result<Option<String>, files::Error
 pub fn balancers(files: &dyn Files) -> Result<Vec<Id>, files::Error> {
     let mut known = Vec::new();
     for id in files.names("")?.iter().filter_map(|name| Id::parse(name)) {
-        if files.names(id.text())?.iter().any(|file| file == "haproxy.cfg") {
+        if files.stamp(&path(&id, "haproxy.cfg"))?.is_some() {
             known.push(id);
         }
     }
@@ -66,26 +102,29 @@ pub fn bad_id(id: &str) -> Refusal {
 pub fn upload(context: Context<'_>, amphora: &str, id: &str, body: Vec<u8>) -> Result<Answer, Refusal> {
     let lb = Id::parse(id).ok_or_else(|| bad_id(id))?;
     let md5 = md5_hex(&body);
-    let text = String::from_utf8(body).map_err(|error| Refusal::routing(500, error.to_string()))?;
-    let text = config::without_group(&text);
+    let text = to_be_stored(body)?;
     let invalid = |details: String| Refusal::detailed(400, "Invalid request", details);
     if let Some(details) = forbidden::refusal(&text, &context.settings.external_checks) {
         return Err(invalid(details));
     }
     let peer = peer_name(amphora);
-    context.machine.directory()?;
-    context.files.write(&path(&lb, "haproxy.cfg.new"), text.as_bytes())?;
     match prepare(context, &lb, &text, &peer) {
-        Ok(()) => {}
+        Ok(candidate) => context.files.remove(&candidate)?,
         Err(Unfit::Invalid(details)) => {
-            context.files.rename(&path(&lb, "haproxy.cfg.new"), &path(&lb, "haproxy.cfg.new-failed"))?;
+            context.files.write(&path(&lb, "haproxy.cfg.new-failed"), text.as_bytes())?;
             return Err(invalid(details));
         }
         Err(Unfit::Refused(refusal)) => return Err(refusal),
     }
     context.files.write(&path(&lb, "peer"), peer.as_bytes())?;
-    context.files.rename(&path(&lb, "haproxy.cfg.new"), &path(&lb, "haproxy.cfg"))?;
+    context.files.write(&path(&lb, "haproxy.cfg"), text.as_bytes())?;
     Ok(tagged(ok(202), &md5))
+}
+
+/// What is kept of a body. The body is let go of at once: both may be megabytes.
+fn to_be_stored(body: Vec<u8>) -> Result<String, Refusal> {
+    let text = String::from_utf8(body).map_err(|error| Refusal::routing(500, error.to_string()))?;
+    Ok(config::without_group(&text))
 }
 
 /// `GET /1.0/loadbalancer/{lb}/haproxy`.
@@ -122,11 +161,12 @@ impl From<Fault> for Unfit {
     }
 }
 
-/// Write the copy that haproxy is given and have haproxy check it: `haproxy.run.cfg.new`.
+/// Write the copy that haproxy is given, under a name of its own, and have haproxy check it. Its path; a copy that
+/// does not pass is gone.
 ///
 /// # Errors
 /// If haproxy does not take it, or could not be asked.
-pub fn prepare(context: Context<'_>, lb: &Id, text: &str, peer: &str) -> Result<(), Unfit> {
+pub fn prepare(context: Context<'_>, lb: &Id, text: &str, peer: &str) -> Result<String, Unfit> {
     let directory = context.machine.directory()?;
     let rendered = rendering::render(text, lb, context.settings, &directory).map_err(Unfit::Invalid)?;
     for name in &rendered.crt_lists {
@@ -139,12 +179,34 @@ pub fn prepare(context: Context<'_>, lb: &Id, text: &str, peer: &str) -> Result<
     if let Some(group) = &context.settings.haproxy_group {
         context.files.write(GROUP_FILE, format!("global\n    group {group}\n").as_bytes())?;
     }
-    let candidate = path(lb, "haproxy.run.cfg.new");
+    let candidate = files::unique();
     context.files.write(&candidate, rendered.text.as_bytes())?;
+    drop(rendered);
+    let checked = check(context, lb, &format!("{directory}/{candidate}"), &directory, peer);
+    if checked.is_err() {
+        context.files.remove(&candidate)?;
+    }
+    checked.map(|()| candidate)
+}
+
+/// haproxy's own check of a file. Its words name the file as the controller knows it.
+fn check(context: Context<'_>, lb: &Id, file: &str, directory: &str, peer: &str) -> Result<(), Unfit> {
+    let output = context.machine.run(PROGRAM, &check_args(context, file, directory, peer), "", CHECK_MS)?;
+    if output.status == Some(0) {
+        return Ok(());
+    }
+    let said = output.text.replace(file, &format!("{directory}/{lb}/haproxy.cfg.new"));
+    let said = rendering::told(&said, context.settings, directory);
+    match output.status {
+        Some(_) => Err(Unfit::Invalid(said)),
+        None => Err(Unfit::Refused(Refusal::routing(500, format!("haproxy was killed while it checked: {said}")))),
+    }
+}
+
+fn check_args(context: Context<'_>, file: &str, directory: &str, peer: &str) -> Vec<String> {
     let mut args = vec!["-c".to_owned(), "-L".to_owned(), peer.to_owned()];
-    args.extend(config_args(context, &format!("{directory}/{candidate}"), &directory));
-    let output = context.machine.run(PROGRAM, &args, CHECK_MS)?;
-    if output.status == Some(0) { Ok(()) } else { Err(Unfit::Invalid(output.text)) }
+    args.extend(config_args(context, file, directory));
+    args
 }
 
 /// `-f` of a configuration, and of the group if haproxy is to change to one.

@@ -73,9 +73,6 @@ pub struct Totals {
 /// What is kept from message to message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
-    /// Of the next message.
-    #[serde(default)]
-    pub seq: u64,
     /// By listener.
     #[serde(default)]
     pub totals: BTreeMap<String, Totals>,
@@ -84,14 +81,9 @@ pub struct Memory {
 /// The message of these rows of all load balancers, and what is to be kept for the next.
 ///
 /// Counters of listeners that did not answer are kept: they may do so next time.
-pub fn build(amphora: &str, rows: &[Row], mut memory: Memory) -> (Message, Memory) {
-    let mut message = Message {
-        id: amphora.to_owned(),
-        seq: memory.seq,
-        listeners: BTreeMap::new(),
-        pools: BTreeMap::new(),
-        ver: VERSION,
-    };
+pub fn build(amphora: &str, seq: u64, rows: &[Row], mut memory: Memory) -> (Message, Memory) {
+    let mut message =
+        Message { id: amphora.to_owned(), seq, listeners: BTreeMap::new(), pools: BTreeMap::new(), ver: VERSION };
     for row in rows.iter().filter(|row| !row.proxy.contains("prometheus")) {
         match row.server.as_str() {
             "FRONTEND" => {
@@ -113,7 +105,6 @@ pub fn build(amphora: &str, rows: &[Row], mut memory: Memory) -> (Message, Memor
             }
         }
     }
-    memory.seq += 1;
     (message, memory)
 }
 
@@ -144,7 +135,7 @@ prometheus-exporter,FRONTEND,0,0,0,0,0,OPEN,,
 
     #[test]
     fn a_message_has_exactly_these_fields() {
-        let (message, _) = build("amp", &rows(STAT), Memory::default());
+        let (message, _) = build("amp", 0, &rows(STAT), Memory::default());
         let expected = serde_json::json!({
             "id": "amp", "seq": 0, "ver": 3,
             "listeners": {"l1": {"status": "OPEN", "stats":
@@ -157,12 +148,12 @@ prometheus-exporter,FRONTEND,0,0,0,0,0,OPEN,,
 
     #[test]
     fn traffic_is_told_once_and_connections_as_they_are() {
-        let (_, memory) = build("amp", &rows(STAT), Memory::default());
-        let (message, memory) = build("amp", &rows(STAT), memory);
+        let (_, memory) = build("amp", 0, &rows(STAT), Memory::default());
+        let (message, memory) = build("amp", 1, &rows(STAT), memory);
         let quiet = Stats { conns: 2, ..Stats::default() };
         assert_eq!((message.seq, message.listeners["l1"].stats), (1, quiet));
         let reloaded = rows("# pxname,svname,bin,bout,stot\nl1,FRONTEND,7,8,1\n");
-        let (message, _) = build("amp", &reloaded, memory);
+        let (message, _) = build("amp", 2, &reloaded, memory);
         assert_eq!(message.listeners["l1"].stats, Stats { tx: 8, rx: 7, totconns: 1, ..Stats::default() });
     }
 
@@ -173,7 +164,7 @@ prometheus-exporter,FRONTEND,0,0,0,0,0,OPEN,,
             for step in steps {
                 total += step;
                 let row = Row { proxy: "l".into(), server: "FRONTEND".into(), bout: total, ..Row::default() };
-                let (message, kept) = build("amp", &[row], memory);
+                let (message, kept) = build("amp", 0, &[row], memory);
                 told += message.listeners["l"].stats.tx;
                 memory = kept;
             }

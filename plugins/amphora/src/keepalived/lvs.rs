@@ -2,27 +2,37 @@
 
 use plugbay_sdk::Answer;
 
-use super::{scripts, vrrp};
+use super::rendering::{self, UDP_CHECK};
+use super::{ipvs, scripts, vrrp};
 use crate::context::Context;
 use crate::digest::md5_hex;
 use crate::files::{self, Files};
-use crate::haproxy::lifecycle::{Action, Deed, decide, runs};
+use crate::haproxy::lifecycle::{Action, Begun, Deed, decide, runs};
+use crate::haproxy::stat::Row;
 use crate::haproxy::store::bad_id;
 use crate::machine::Fault;
 use crate::names::Id;
 use crate::refusal::{Refusal, failed, ok, ok_with, tagged};
 
+/// Name of the program that tells LVS's counters, among those that the operator lists.
+pub const IPVSADM: &str = "ipvsadm";
+
 const PREFIX: &str = "octavia-keepalivedlvs-";
 const SUFFIX: &str = ".conf";
-const GRACE_MS: u32 = 5_000;
+/// Of the copy that keepalived is given.
+const RUN_SUFFIX: &str = ".run";
+const TABLE_MS: u32 = 5_000;
 
 fn path(id: &Id, suffix: &str) -> String {
     format!("lvs/{PREFIX}{id}{suffix}")
 }
 
+/// How the names of the processes of listeners begin.
+pub const PROCESS: &str = "keepalived-lvs-";
+
 /// The name under which the process of a listener is started.
 pub fn process(id: &Id) -> String {
-    format!("keepalived-lvs-{id}")
+    format!("{PROCESS}{id}")
 }
 
 /// The stored configuration; none if the listener is not known.
@@ -50,11 +60,15 @@ pub fn has_virtual_server(text: &str) -> bool {
 /// `PUT /1.0/listeners/{amphora}/{listener}/udp_listener`. Its syntax is not checked; commands in it are.
 ///
 /// # Errors
-/// 400 for a command that may not be run.
+/// 400 for a command that may not be run, 409 if the check that members are to be watched by cannot be.
 pub fn upload(context: Context<'_>, id: &str, body: &[u8]) -> Result<Answer, Refusal> {
     let listener = Id::parse(id).ok_or_else(|| bad_id(id))?;
-    if let Some(why) = scripts::refusal(&String::from_utf8_lossy(body), context.settings) {
+    let text = String::from_utf8_lossy(body);
+    if let Some(why) = scripts::refusal(&text, context.settings) {
         return Err(Refusal::detailed(400, "Invalid request", why));
+    }
+    if context.settings.keepalived_shell.is_none() && rendering::uses(&text, UDP_CHECK, context.settings) {
+        return Err(Refusal::routing(409, rendering::needs_shell(UDP_CHECK)));
     }
     context.files.write(&path(&listener, SUFFIX), body)?;
     Ok(tagged(ok(200), &md5_hex(body)))
@@ -80,7 +94,7 @@ pub fn download(context: Context<'_>, id: &str) -> Result<Answer, Refusal> {
 pub fn act(context: Context<'_>, id: &Id, action: Action) -> Result<Answer, Refusal> {
     let name = process(id);
     let verb = if action == Action::Reload { "restart" } else { action.name() };
-    let stop = || context.machine.stop(&name, GRACE_MS);
+    let stop = || vrrp::stop(context, &name);
     let outcome = runs(context, &name).and_then(|running| match decide(action, running) {
         Deed::Launch => launch(context, id),
         Deed::Replace => stop().and_then(|()| launch(context, id)),
@@ -97,10 +111,50 @@ pub fn act(context: Context<'_>, id: &Id, action: Action) -> Result<Answer, Refu
 }
 
 fn launch(context: Context<'_>, id: &Id) -> Result<(), Fault> {
-    let directory = context.machine.directory()?;
+    vrrp::launched(context, &process(id), || begin(context, id))
+}
+
+/// Start the process of a listener.
+///
+/// # Errors
+/// If it cannot be started.
+pub fn begin(context: Context<'_>, id: &Id) -> Result<Begun, Fault> {
+    let directory = vrrp::prepare(context, &path(id, SUFFIX), &path(id, RUN_SUFFIX))?;
     let file = |suffix: &str| format!("{directory}/{}", path(id, suffix));
     let files = [("-p", file(".pid")), ("-r", file(".vrrp.pid")), ("-c", file(".check.pid"))];
-    vrrp::start(context, &process(id), &vrrp::args(&file(SUFFIX), &files))
+    vrrp::start(context, &process(id), &vrrp::args(&file(RUN_SUFFIX), &files))
+}
+
+/// Rows of a heartbeat for all listeners that run. Without `ipvsadm` nothing is known of them, and nothing told.
+///
+/// # Errors
+/// In words for the log.
+pub fn rows(context: Context<'_>) -> Result<Vec<Row>, String> {
+    let mut running = listeners(context.files).map_err(|error| error.to_string())?;
+    running.retain(|id| runs(context, &process(id)).unwrap_or(false));
+    let table = |args: &[&str]| {
+        let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+        let output = context.machine.run(IPVSADM, &args, "", TABLE_MS).map_err(|fault| fault.to_string())?;
+        if output.status == Some(0) { Ok(ipvs::table(&output.text)) } else { Err(output.text) }
+    };
+    if running.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (forwarding, traffic) = (table(&["-Ln"])?, table(&["-Ln", "--stats", "--exact"])?);
+    let mut rows = Vec::new();
+    for id in running {
+        let text = stored(context.files, &id).map_err(|error| error.to_string())?.unwrap_or_default();
+        let taken_up = is_taken_up(context, &id, &text)?;
+        rows.extend(ipvs::rows(id.text(), &ipvs::listener(&text), &forwarding, &traffic, !taken_up));
+    }
+    Ok(rows)
+}
+
+/// Whether the process was started with the stored configuration.
+fn is_taken_up(context: Context<'_>, id: &Id, text: &str) -> Result<bool, String> {
+    let directory = context.machine.directory().map_err(|fault| fault.to_string())?;
+    let runs = context.files.text(&path(id, RUN_SUFFIX)).map_err(|error| error.to_string())?;
+    Ok(runs == Some(rendering::render(text, context.settings, &directory)?))
 }
 
 /// End a listener and forget it.
@@ -109,14 +163,13 @@ fn launch(context: Context<'_>, id: &Id) -> Result<(), Fault> {
 /// 500 if it does not end.
 pub fn delete(context: Context<'_>, id: &Id) -> Result<(), Refusal> {
     let name = process(id);
-    let stopping = match runs(context, &name) {
-        Ok(true) => context.machine.stop(&name, GRACE_MS),
+    let stopping = match vrrp::stop(context, &name) {
         // Without processes none of them runs.
-        Ok(false) | Err(Fault::Missing(_)) => Ok(()),
-        Err(fault) => Err(fault),
+        Err(Fault::Missing(_)) => Ok(()),
+        other => other,
     };
     stopping.map_err(failed("Error stopping keepalivedlvs"))?;
-    for suffix in [".pid", ".vrrp.pid", ".check.pid", SUFFIX] {
+    for suffix in [".pid", ".vrrp.pid", ".check.pid", RUN_SUFFIX, SUFFIX] {
         context.files.remove(&path(id, suffix))?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! A machine of the tests: what programs would do is set by the test, what they were told is kept.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -27,6 +27,18 @@ pub struct Fake {
     pub sent: RefCell<Vec<(SocketAddr, Vec<u8>)>>,
     /// haproxy's present worker.
     pub worker: RefCell<u32>,
+    /// Milliseconds since 1970; goes on with each pause.
+    pub clock: Cell<u64>,
+    /// Revision of every program.
+    pub revision: Cell<u32>,
+    /// Starts fail because another call is always first.
+    pub raced: Cell<bool>,
+    /// What is printed after a failed start's words.
+    pub printed: RefCell<String>,
+    /// No socket answers.
+    pub silent: Cell<bool>,
+    /// Interfaces of the host, where they are others than those of haproxy.
+    pub outside: RefCell<Vec<Network>>,
 }
 
 impl Fake {
@@ -45,8 +57,15 @@ impl Machine for Fake {
         Ok("/private".to_owned())
     }
 
-    fn run(&self, program: &str, args: &[String], _timeout_ms: u32) -> Result<Output, Fault> {
+    fn revision(&self, _program: &str) -> Result<String, Fault> {
+        Ok(self.revision.get().to_string())
+    }
+
+    fn run(&self, program: &str, args: &[String], stdin: &str, _timeout_ms: u32) -> Result<Output, Fault> {
         self.note(format!("run {program} {}", args.join(" ")));
+        for line in stdin.lines() {
+            self.note(format!("  {line}"));
+        }
         let ok = Output { status: Some(0), text: String::new() };
         Ok(self.outputs.borrow().get(program).cloned().unwrap_or(ok))
     }
@@ -56,12 +75,14 @@ impl Machine for Fake {
         let state = if *self.stillborn.borrow() { State::Exited(Some(1)) } else { State::Running(100) };
         self.programs.borrow_mut().insert(name.to_owned(), state);
         *self.worker.borrow_mut() += 1;
-        Ok(100)
+        if self.raced.get() { Err(Fault::Failed(format!("{name} is running already"))) } else { Ok(100) }
     }
 
     fn signal(&self, name: &str, signal: i32) -> Result<(), Fault> {
         self.note(format!("signal {name} {signal}"));
-        if !*self.deaf.borrow() {
+        if *self.deaf.borrow() {
+            self.printed.borrow_mut().push_str(" Loading failure!");
+        } else {
             *self.worker.borrow_mut() += 1;
         }
         Ok(())
@@ -77,18 +98,27 @@ impl Machine for Fake {
         Ok(self.programs.borrow().get(name).copied())
     }
 
-    fn output(&self, _name: &str) -> Result<String, Fault> {
-        Ok("cannot bind socket".to_owned())
+    fn printed(&self, _name: &str) -> Result<String, Fault> {
+        Ok(format!("cannot bind socket{}", self.printed.borrow()))
     }
 
     fn dialogue(&self, _socket: &str, line: &str, _timeout_ms: u32) -> Result<String, Fault> {
+        if self.silent.get() {
+            return Err(Fault::Failed("no answer".to_owned()));
+        }
         if line == "show info" {
             return Ok(format!("Name: HAProxy\nPid: {}\n", self.worker.borrow()));
         }
         self.lines.borrow().get(line).cloned().ok_or_else(|| Fault::Failed("no answer".to_owned()))
     }
 
-    fn pause(&self, _milliseconds: u32) {}
+    fn pause(&self, milliseconds: u32) {
+        self.clock.set(self.clock.get() + u64::from(milliseconds));
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.get()
+    }
 
     fn hostname(&self) -> Result<String, Fault> {
         Ok("amphora-1".to_owned())
@@ -110,8 +140,9 @@ impl Machine for Fake {
         Ok([0.5, 0.25, 0.0])
     }
 
-    fn networks(&self) -> Result<Vec<Network>, Fault> {
-        Ok(self.networks.borrow().clone())
+    fn networks(&self, program: Option<&str>) -> Result<Vec<Network>, Fault> {
+        let networks = if program.is_some() { &self.networks } else { &self.outside };
+        Ok(networks.borrow().clone())
     }
 
     fn send(&self, to: SocketAddr, payload: &[u8]) -> Result<(), Fault> {

@@ -1,28 +1,33 @@
 //! The machine behind the API: programs, numbers and datagrams.
 //!
-//! The seam to the host's `process`, `system` and `udp` interfaces, with the same shapes, so that a binding is a thin adapter.
-//! Until those exist the plugin runs on [`Absent`], on which all of it is missing. Nothing outside this trait starts a program or
-//! asks a socket.
+//! The seam to the host's `process`, `system` and `udp` interfaces, with the same shapes: [`Host`] is a thin adapter, tests have
+//! a fake. Nothing outside this trait starts a program or asks a socket.
 
-mod absent;
 #[cfg(test)]
 pub mod fake;
+mod host;
 
 use std::net::SocketAddr;
 
-pub use absent::Absent;
+pub use host::Host;
 
-use crate::plug::{NetworkPlug, Rule, VipPlug};
+use crate::files;
 
 /// Why the machine did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// This host cannot do it, or was not told to: the capability that is missing.
-    #[error("this host does not provide `{0}` to the plugin")]
+    /// The operator did not grant it: the capability that is missing.
+    #[error("the operator denies `{0}` to the plugin")]
     Missing(&'static str),
     /// It was tried and failed; the system's words.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<files::Error> for Fault {
+    fn from(error: files::Error) -> Fault {
+        Fault::Failed(error.to_string())
+    }
 }
 
 /// What a program that ran to its end left.
@@ -97,29 +102,35 @@ pub trait Machine {
     /// Path of the private directory as programs see it.
     fn directory(&self) -> Result<String, Fault>;
 
-    /// Run a program that the operator named to its end.
-    fn run(&self, program: &str, args: &[String], timeout_ms: u32) -> Result<Output, Fault>;
+    /// A text that changes with the program's file.
+    fn revision(&self, program: &str) -> Result<String, Fault>;
 
-    /// Start a program under a name; it outlives the request.
+    /// Run a program that the operator named to its end, with this input.
+    fn run(&self, program: &str, args: &[String], stdin: &str, timeout_ms: u32) -> Result<Output, Fault>;
+
+    /// Start a program under a name; it outlives the request. A name that runs is a fault.
     fn start(&self, name: &str, program: &str, args: &[String]) -> Result<u32, Fault>;
 
     /// Send a signal to what was started under a name.
     fn signal(&self, name: &str, signal: i32) -> Result<(), Fault>;
 
-    /// Terminate it, and kill it after the grace time. Nothing of that name is no fault.
+    /// Terminate it, kill it after the grace time, and forget the name. Nothing of that name is no fault.
     fn stop(&self, name: &str, grace_ms: u32) -> Result<(), Fault>;
 
-    /// How it is; none if nothing was started under that name.
+    /// How it is; none if nothing was started under that name, or it was stopped.
     fn status(&self, name: &str) -> Result<Option<State>, Fault>;
 
-    /// The last that it wrote.
-    fn output(&self, name: &str) -> Result<String, Fault>;
+    /// The last that it printed.
+    fn printed(&self, name: &str) -> Result<String, Fault>;
 
     /// Send a line to a unix socket of the private directory and read to the end.
     fn dialogue(&self, socket: &str, line: &str, timeout_ms: u32) -> Result<String, Fault>;
 
     /// Wait.
     fn pause(&self, milliseconds: u32);
+
+    /// Milliseconds since 1970.
+    fn now(&self) -> u64;
 
     /// Name of the machine.
     fn hostname(&self) -> Result<String, Fault>;
@@ -136,34 +147,8 @@ pub trait Machine {
     /// Load averages over 1, 5 and 15 minutes.
     fn load(&self) -> Result<[f64; 3], Fault>;
 
-    /// Network interfaces where the load balancers run.
-    fn networks(&self) -> Result<Vec<Network>, Fault>;
-
-    /// Bring a VIP up on an interface.
-    ///
-    /// # Errors
-    /// Failed, unless a machine does better: interfaces and addresses are the operator's.
-    fn plug_vip(&self, interface: &str, _vip: &VipPlug) -> Result<(), Fault> {
-        Err(Fault::Failed(format!("the plugin may not set addresses; the operator has to add the VIP to {interface}")))
-    }
-
-    /// Bring the addresses of a port up on an interface.
-    ///
-    /// # Errors
-    /// Failed, unless a machine does better.
-    fn plug_network(&self, interface: &str, _port: &NetworkPlug) -> Result<(), Fault> {
-        Err(Fault::Failed(format!(
-            "the plugin may not set addresses; the operator has to add those of the port to {interface}"
-        )))
-    }
-
-    /// Let in only what these rules name on an interface.
-    ///
-    /// # Errors
-    /// Failed, unless a machine does better.
-    fn set_rules(&self, interface: &str, _rules: &[Rule]) -> Result<(), Fault> {
-        Err(Fault::Failed(format!("the plugin may not set packet filter rules on {interface}")))
-    }
+    /// Network interfaces that a listed program has, or those of the host.
+    fn networks(&self, program: Option<&str>) -> Result<Vec<Network>, Fault>;
 
     /// Send one datagram.
     fn send(&self, to: SocketAddr, payload: &[u8]) -> Result<(), Fault>;

@@ -7,6 +7,17 @@ use serde::Deserialize;
 use super::address::{Subnet, subnet};
 use crate::refusal::Refusal;
 
+/// The packet filter's program, in the namespace of the load balancers.
+pub const NFT: &str = "nft";
+
+/// The rules that are in force.
+pub const FILE: &str = "run/nftables-vip.rules";
+
+/// Arguments of [`NFT`]: rules come on its standard input, all of them or none.
+pub fn args() -> Vec<String> {
+    ["-o", "-f", "-"].map(str::to_owned).into()
+}
+
 /// A protocol that a rule lets in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]

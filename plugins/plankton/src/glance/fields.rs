@@ -126,7 +126,8 @@ impl Given {
         Ok(())
     }
 
-    /// Compare the announced size and checksum with those of the data that came.
+    /// Compare the announced size and checksum with those of the data that came. A checksum that cannot be
+    /// compared is refused: what was announced always holds.
     pub fn check_data(size: Option<u64>, checksum: Option<&str>, came: (u64, Option<&str>)) -> Result<(), Fault> {
         let (bytes, md5) = came;
         if let Some(size) = size
@@ -134,12 +135,15 @@ impl Given {
         {
             return Err(Fault::bad_request(format!("Supplied image size {size} does not match the data's {bytes}")));
         }
-        if let (Some(checksum), Some(md5)) = (checksum, md5)
-            && checksum != md5
-        {
-            return Err(Fault::bad_request(format!("Supplied checksum {checksum} does not match the data's {md5}")));
+        match (checksum, md5) {
+            (Some(checksum), Some(md5)) if checksum != md5 => {
+                Err(Fault::bad_request(format!("Supplied checksum {checksum} does not match the data's {md5}")))
+            }
+            (Some(checksum), None) => Err(Fault::bad_request(format!(
+                "Supplied checksum {checksum} cannot be compared: the MD5 of the data is not known"
+            ))),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{headers::encode_part, image::Image};
+use crate::{headers::encode_name, image::Image};
 
 /// Disk formats that this API takes.
 pub const DISK_FORMATS: [&str; 9] = ["ami", "ari", "aki", "vhd", "vmdk", "raw", "qcow2", "vdi", "iso"];
@@ -32,8 +32,7 @@ pub const QUEUED: &str = "queued";
 pub const ACTIVE: &str = "active";
 
 /// The registry's stored states as this API names them. Any other text is an image with data.
-const STATUSES: [(&str, &str); 4] =
-    [("AVAILABLE", ACTIVE), ("UNAVAILABLE", "saving"), ("ERROR", "killed"), ("DELETED", "deleted")];
+const STATUSES: [(&str, &str); 3] = [("AVAILABLE", ACTIVE), ("UNAVAILABLE", "saving"), ("ERROR", "killed")];
 
 /// An image as this API shows it.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +98,11 @@ impl<'a> View<'a> {
         }
     }
 
+    /// MD5 of the data that is there. What was only announced is any text.
+    pub fn etag(&self) -> Option<&'a str> {
+        self.0.object.content.md5.as_deref().filter(|_| self.0.awaits().is_none())
+    }
+
     /// The row of the brief list.
     pub fn brief(&self) -> Brief<'a> {
         let metadata = self.0.metadata;
@@ -131,7 +135,8 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The metadata headers, names with underscores, values as stored; what is not known is left out.
+    /// The metadata headers, names with underscores, names and values as stored as far as a header can carry
+    /// them; what is not known is left out.
     pub fn headers(&self) -> Vec<(String, String)> {
         let detail = self.detail();
         let python = |truth: bool| Some(if truth { "True" } else { "False" }.to_owned());
@@ -158,7 +163,7 @@ impl<'a> View<'a> {
             .filter_map(|(name, value)| value.map(|value| (format!("x-image-meta-{name}"), value)))
             .collect();
         for (key, value) in detail.properties {
-            headers.push((format!("x-image-meta-property-{}", encode_part(key)), header_value(value)));
+            headers.push((format!("x-image-meta-property-{}", encode_name(key)), header_value(value)));
         }
         headers
     }

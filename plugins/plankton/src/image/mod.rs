@@ -16,7 +16,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{faults::Fault, headers::encode_image, location::Location, object::Object, time::Moment};
+use crate::{
+    faults::Fault,
+    headers::{encode_image, encode_part},
+    location::Location,
+    object::Object,
+    time::Moment,
+};
 
 /// Default and other disk formats.
 pub const DISK_FORMATS: [&str; 3] = ["diskdump", "extdump", "ntfsdump"];
@@ -178,8 +184,7 @@ impl<'a> Image<'a> {
 
     /// The status as headers show it: stored states are mapped, anything else is `UNKNOWN`.
     pub fn shown_status(&self) -> &'static str {
-        const SHOWN: [(&str, &str); 4] =
-            [("AVAILABLE", "AVAILABLE"), ("UNAVAILABLE", "SAVING"), ("ERROR", "ERROR"), ("DELETED", "DELETED")];
+        const SHOWN: [(&str, &str); 3] = [("AVAILABLE", "AVAILABLE"), ("UNAVAILABLE", "SAVING"), ("ERROR", "ERROR")];
         SHOWN
             .iter()
             .find(|(stored, _)| stored.eq_ignore_ascii_case(self.status()))
@@ -248,8 +253,9 @@ impl<'a> Image<'a> {
         .map(|(name, value)| (format!("x-image-meta-{name}"), value))
         .collect();
         for (key, value) in &self.metadata.properties {
-            fields
-                .push((format!("x-image-meta-property-{}", encode_image(&key.replace('_', "-"))), encode_image(value)));
+            // Keys that came through the other API may hold a slash, which no header name does.
+            let name = encode_part(&key.replace('_', "-"));
+            fields.push((format!("x-image-meta-property-{name}"), encode_image(value)));
         }
         fields
     }

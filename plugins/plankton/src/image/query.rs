@@ -66,7 +66,7 @@ impl Filters {
         let number = |name| {
             query
                 .get(name)
-                .map(|text| text.trim().parse().map_err(|_| Fault::bad_request("Malformed request.")))
+                .map(|text| integer(text.trim()).ok_or_else(|| Fault::bad_request("Malformed request.")))
                 .transpose()
         };
         Ok(Filters {
@@ -95,6 +95,16 @@ impl Filters {
             && self.size_min.is_none_or(|least| size >= least)
             && self.size_max.is_none_or(|most| size <= most)
     }
+}
+
+/// An integer of any length. What is beyond all sizes may be cut off.
+fn integer(text: &str) -> Option<i128> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let beyond = if text.starts_with('-') { i128::MIN } else { i128::MAX };
+    Some(text.parse().unwrap_or(beyond))
 }
 
 impl Sort {

@@ -207,9 +207,13 @@ fn json_has_underscores_and_headers_have_dashes() {
 
 #[test]
 fn a_stored_status_is_verbatim_in_lists_and_mapped_in_headers() {
-    for (stored, shown) in
-        [("foo", "UNKNOWN"), ("UNAVAILABLE", "SAVING"), ("available", "AVAILABLE"), ("ERROR", "ERROR")]
-    {
+    for (stored, shown) in [
+        ("foo", "UNKNOWN"),
+        ("UNAVAILABLE", "SAVING"),
+        ("available", "AVAILABLE"),
+        ("ERROR", "ERROR"),
+        ("DELETED", "UNKNOWN"),
+    ] {
         let mut object = object("n", 1);
         object.image.as_mut().unwrap().status = Some(stored.into());
         let image = Image::of(&object).unwrap();
@@ -239,6 +243,9 @@ fn filters_compare_and_bounds_are_inclusive() {
         ("size_min=11", false),
         ("size_max=9", false),
         ("size_min=-5", true),
+        ("size_min=1000000000000000000000000000000000000000000000000", false),
+        ("size_max=1000000000000000000000000000000000000000000000000", true),
+        ("size_max=-1000000000000000000000000000000000000000000000000", false),
         ("colour=blue", true),
     ] {
         assert_eq!(passes(&object, query), expected, "{query}");
@@ -247,7 +254,7 @@ fn filters_compare_and_bounds_are_inclusive() {
 
 #[test]
 fn bad_sizes_and_sort_words_are_refused() {
-    for query in ["size_min=", "size_max=x", "size_min=1.5"] {
+    for query in ["size_min=", "size_max=x", "size_min=1.5", "size_min=-", "size_max=1_0"] {
         let fault = Filters::parse(&Query::parse(Some(query))).unwrap_err();
         assert_eq!(fault.message, "Malformed request.");
     }
@@ -309,6 +316,16 @@ proptest! {
             for call in [Call::Register, Call::Update] {
                 let _ = Given::read(&headers, call);
             }
+        }
+    }
+
+    #[test]
+    fn headers_can_always_be_sent(name in any::<String>(), key in any::<String>(), value in any::<String>()) {
+        let mut object = object(&name, 1);
+        object.image.as_mut().unwrap().properties.insert(key, value);
+        for (name, value) in Image::of(&object).unwrap().headers() {
+            prop_assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.%".contains(&b)), "{}", name);
+            prop_assert!(value.bytes().all(|b| (0x20..0x7f).contains(&b)), "{}", value);
         }
     }
 

@@ -176,7 +176,7 @@ pub fn put(account: &str, name: &str, change: &Change) -> Result<bool, Fault> {
         batch.unchanged(&key, version);
         batch.put_json(&key, &container)?;
         for marker in slot.markers {
-            batch.put(format!("c/{marker}"), []);
+            batch.mark(format!("c/{marker}"));
         }
         batch.commit()?;
         Ok(new)

@@ -142,6 +142,16 @@ impl Batch {
         self.ops.push(Op::Put((key.into(), value.into())));
     }
 
+    /// Have a key that says something by being there. A commit writes no key twice, and names that begin
+    /// alike share such keys.
+    pub fn mark(&mut self, key: impl Into<String>) {
+        let key = key.into();
+        let there = |op: &Op| matches!(op, Op::Put((known, _)) if *known == key);
+        if !self.ops.iter().any(there) {
+            self.put(key, []);
+        }
+    }
+
     /// Write a key as JSON.
     pub fn put_json<T: Serialize>(&mut self, key: impl Into<String>, value: &T) -> Result<(), Fault> {
         let value = serde_json::to_vec(value).map_err(|error| broken(&error))?;

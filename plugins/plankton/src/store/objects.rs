@@ -79,7 +79,7 @@ pub(super) fn commit(heads: &[Head<'_>], mut batch: Batch) -> Result<(), Stop> {
                 batch.put(key.as_str(), value.clone());
                 if head.old.is_none() {
                     for marker in &head.slot.markers {
-                        batch.put(format!("o/{marker}"), []);
+                        batch.mark(format!("o/{marker}"));
                     }
                 }
                 new.extend(following(object).into_iter().map(|k| (k, key.clone())));
@@ -182,6 +182,11 @@ pub fn write_as(
     make: impl Fn(&Place, Option<&Object>) -> Result<Draft, Fault>,
 ) -> Result<Object, Fault> {
     if let Some(upload) = upload.as_deref_mut() {
+        // Refused before a block is kept.
+        let (place, old) = find()?;
+        let there = old.as_ref().map(|kept| &kept.value);
+        make(&place, there)?;
+        quotas::admit(&place, there, upload.size())?;
         upload.write_ahead()?;
     }
     db::attempt(|| {
@@ -216,6 +221,7 @@ pub fn rewrite(
             Some((base, upload)) if *base == old.value.content => upload,
             stale => {
                 let mut upload = build(&old.value, again)?;
+                quotas::admit(&place, Some(&old.value), upload.size())?;
                 upload.write_ahead()?;
                 &mut stale.insert((old.value.content.clone(), upload)).1
             }
@@ -395,7 +401,7 @@ pub(super) fn retire_removed(place: &Place, old: &Object, by: &str, batch: &mut 
         batch.put_json(keys::version(&place.history(), version), &mark)?;
         batch.put(place.slot.departed(), []);
         for marker in &place.slot.markers {
-            batch.put(format!("n/{marker}"), []);
+            batch.mark(format!("n/{marker}"));
         }
     }
     Ok(())

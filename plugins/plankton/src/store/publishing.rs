@@ -1,4 +1,5 @@
-//! Published objects: reading them by their public id, and changing whether an object is one.
+//! Published objects: reading them by their public id, and changing whether an object is one, together
+//! with its permissions.
 
 use super::{
     db::{self, Batch, Kept},
@@ -6,7 +7,7 @@ use super::{
     objects::{Head, commit, publicity},
     places::{Place, missing},
 };
-use crate::{faults::Fault, object::Object};
+use crate::{faults::Fault, object::Object, sharing::Permissions};
 
 /// The object that is published under this id.
 pub fn find(id: &str) -> Result<Object, Fault> {
@@ -20,15 +21,21 @@ pub fn find(id: &str) -> Result<Object, Fault> {
     if head.value.public.as_deref() == Some(id) { Ok(head.value) } else { Err(missing()) }
 }
 
-/// Publish an object that is there, or take it back. This is no new version.
-pub fn publish(find: impl Fn() -> Result<(Place, Kept<Object>), Fault>, publish: bool) -> Result<(), Fault> {
+/// Change who may read and write an object that is there, and whether it is published: none stays as it
+/// is. This is no new version.
+pub fn change(
+    find: impl Fn() -> Result<(Place, Kept<Object>), Fault>,
+    permissions: Option<&Permissions>,
+    publish: Option<bool>,
+) -> Result<(), Fault> {
     db::attempt(|| {
         let (place, old) = find()?;
-        let public = publicity(Some(publish), Some(&old.value))?;
-        if public == old.value.public {
+        let public = publicity(publish, Some(&old.value))?;
+        let permissions = permissions.unwrap_or(&old.value.permissions).clone();
+        let new = Object { permissions, public, ..old.value.clone() };
+        if new == old.value {
             return Ok(());
         }
-        let new = Object { public, ..old.value.clone() };
         let head = Head { slot: &place.slot, old: Some(&old), new: Some(&new) };
         commit(&[head], Batch::default())
     })

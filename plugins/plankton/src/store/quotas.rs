@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{accounts, containers, objects::Counted};
+use super::{accounts, containers, objects::Counted, places::Place};
 use crate::{
     faults::{Fault, Kind},
     object::Object,
@@ -18,12 +18,22 @@ use crate::{
 
 /// Refuse changes that would make a container or an account too large.
 pub(super) fn check(changes: &[Counted<'_>]) -> Result<(), Fault> {
-    let size = |object: Option<&Object>| object.map_or(0, |object| i128::from(object.content.size));
+    let size = |object: Option<&Object>| object.map_or(0, |object| object.content.size);
+    let growth = |change: &Counted<'_>| i128::from(size(change.new)) - i128::from(size(change.old));
+    refuse(changes.iter().map(|change| (change.place, growth(change))))
+}
+
+/// Refuse this many bytes at a place before anything is taken or kept of them.
+pub fn admit(place: &Place, there: Option<&Object>, bytes: u64) -> Result<(), Fault> {
+    let old = there.map_or(0, |object| object.content.size);
+    refuse(std::iter::once((place, i128::from(bytes) - i128::from(old))))
+}
+
+fn refuse<'a>(changes: impl Iterator<Item = (&'a Place, i128)>) -> Result<(), Fault> {
     let mut containers = BTreeMap::new();
     let mut accounts = BTreeMap::new();
-    for change in changes {
-        let grown = size(change.new) - size(change.old);
-        let (account, container) = (change.place.account.as_str(), &change.place.record.value);
+    for (place, grown) in changes {
+        let (account, container) = (place.account.as_str(), &place.record.value);
         let entry = containers.entry(container.id.as_str()).or_insert((account, container.policy.quota, 0));
         entry.2 += grown;
         *accounts.entry(account).or_insert(0) += grown;

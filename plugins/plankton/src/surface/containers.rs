@@ -19,6 +19,9 @@ use crate::{
 /// Commits of one step that purges history.
 const PURGES: usize = 64;
 
+/// What a container's policy is made of.
+const POLICIES: [&str; 3] = ["quota", "versioning", "project"];
+
 /// What a request says of a container.
 pub(super) fn container_change(call: &Call<'_>, replace_meta: bool) -> Result<containers::Change, Fault> {
     let policy = |name: &str| call.headers.text(&format!("x-container-policy-{name}"));
@@ -29,6 +32,11 @@ pub(super) fn container_change(call: &Call<'_>, replace_meta: bool) -> Result<co
         Some("none") => Some(true),
         Some(_) => return Err(bad("versioning")),
     };
+    for (name, _) in call.headers.prefixed("x-container-policy-")? {
+        if !POLICIES.contains(&name.as_str()) {
+            return Err(Fault::bad_request(format!("Unknown policy '{name}'")));
+        }
+    }
     let quota = policy("quota")?.map(|text| text.trim().parse().map_err(|_| bad("quota"))).transpose()?;
     Ok(containers::Change {
         meta: object::metadata(&call.headers, "x-container-meta-")?,

@@ -14,6 +14,7 @@ use super::{
     methods_of, nowhere,
     objects::{self, Outcome},
     sending::{Sending, Source},
+    without_body,
 };
 use crate::{
     conditions::Stretch,
@@ -124,7 +125,7 @@ fn resume(op: Op, request: &Request, params: Params<'_>, continuation: Continuat
 fn finish(request: &Request, result: Result<Answer, Fault>) -> Answer {
     let mut answer = result.unwrap_or_else(|fault| refused(request, &fault));
     if request.method == "HEAD" {
-        answer.body.clear();
+        without_body(&mut answer);
     }
     answer
 }
@@ -153,7 +154,7 @@ fn refused(request: &Request, fault: &Fault) -> Answer {
         answer = answer.header("www-authenticate", "Keystone");
     }
     if request.method == "HEAD" {
-        answer.body.clear();
+        without_body(&mut answer);
     }
     answer
 }
@@ -258,8 +259,8 @@ fn described(object: &Object) -> Vec<(String, String)> {
         return Vec::new();
     };
     let mut fields = view.headers();
-    if let Some(checksum) = view.checksum() {
-        fields.push(("etag".to_owned(), checksum.to_owned()));
+    if let Some(etag) = view.etag() {
+        fields.push(("etag".to_owned(), etag.to_owned()));
     }
     fields
 }
@@ -269,8 +270,8 @@ fn shown(status: u16, call: &Call<'_>, object: &Object) -> Result<Answer, Fault>
     let view = Image::of(object).map(View).ok_or_else(not_found)?;
     let mut answer = json(Vec::new(), &json!({ "image": view.detail() }))?;
     answer.head.status = status;
-    if let Some(checksum) = view.checksum() {
-        answer = answer.header("etag", checksum);
+    if let Some(etag) = view.etag() {
+        answer = answer.header("etag", etag);
     }
     if status == 201 {
         answer = answer.header("location", call.request.url(&format!("/v1/images/{}", object.uuid)));

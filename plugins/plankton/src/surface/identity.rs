@@ -39,7 +39,7 @@ const fn route(method: &'static str, path: &'static str, operation: &'static str
     Route::new(method, path, operation).plugin_decides().buffered(body)
 }
 
-const IDENTITY: [(Op, Route); 7] = [
+const IDENTITY: [(Op, Route); 8] = [
     (Op::Token, route("POST", "/tokens", "token-show", TOKEN_BODY)),
     (Op::Token, route("POST", "/tokens/", "token-show", TOKEN_BODY)),
     (Op::Nowhere, nowhere("GET")),
@@ -47,9 +47,10 @@ const IDENTITY: [(Op, Route); 7] = [
     (Op::Nowhere, nowhere("POST")),
     (Op::Nowhere, nowhere("PUT")),
     (Op::Nowhere, nowhere("DELETE")),
+    (Op::Nowhere, nowhere("PATCH")),
 ];
 
-const ACCOUNT: [(Op, Route); 10] = [
+const ACCOUNT: [(Op, Route); 11] = [
     (Op::Users, route("POST", "/user_catalogs", "user-list", USERS_BODY)),
     (Op::Users, route("POST", "/user_catalogs/", "user-list", USERS_BODY)),
     (Op::Elsewhere, route("GET", "/quotas", "quota-list", TOKEN_BODY)),
@@ -60,6 +61,7 @@ const ACCOUNT: [(Op, Route); 10] = [
     (Op::Nowhere, nowhere("POST")),
     (Op::Nowhere, nowhere("PUT")),
     (Op::Nowhere, nowhere("DELETE")),
+    (Op::Nowhere, nowhere("PATCH")),
 ];
 
 fn surface(name: &'static str, table: &'static [(Op, Route)]) -> Surface {

@@ -46,7 +46,7 @@ const fn route(method: &'static str, path: &'static str, operation: &'static str
     Route::new(method, path, operation).plugin_decides().buffered(BODY)
 }
 
-const TABLE: [(Op, Route); 19] = [
+const TABLE: [(Op, Route); 20] = [
     (Op::List, route("GET", "/images", "image-list")),
     (Op::List, route("GET", "/images/", "image-list")),
     (Op::Detail, route("GET", "/images/detail", "image-detail")),
@@ -66,6 +66,7 @@ const TABLE: [(Op, Route); 19] = [
     (Op::Nowhere, nowhere("POST")),
     (Op::Nowhere, nowhere("PUT")),
     (Op::Nowhere, nowhere("DELETE")),
+    (Op::Nowhere, nowhere("PATCH")),
 ];
 
 /// The surface.

@@ -145,16 +145,31 @@ impl<'a> Call<'a> {
 /// Who is calling. A token in the query is looked at before one in a header.
 fn user(request: &Request, query: &Query) -> Result<String, Fault> {
     if let Some(token) = query.get("X-Auth-Token") {
-        return match look_up(token)? {
-            Some(found) => Ok(found.user.id),
-            None => Err(Fault::token_refused("Invalid token")),
-        };
+        return holder(token);
     }
     match &request.caller {
         Caller::User(user) => Ok(user.id.clone()),
-        Caller::Anonymous => Err(Fault::new(Kind::Unauthorized, "Access denied")),
+        Caller::Anonymous => match folded_token(request) {
+            Some(token) => holder(token),
+            None => Err(Fault::new(Kind::Unauthorized, "Access denied")),
+        },
         Caller::Rejected(reason) => Err(Fault::token_refused(reason.as_str())),
     }
+}
+
+/// The user of a token that the host has not looked at.
+fn holder(token: &str) -> Result<String, Fault> {
+    match look_up(token)? {
+        Some(found) => Ok(found.user.id),
+        None => Err(Fault::token_refused("Invalid token")),
+    }
+}
+
+/// A token under one of the header's other spellings, such as `X_Auth_Token`.
+fn folded_token(request: &Request) -> Option<&str> {
+    let spelt = |name: &str| name.contains('_') && name.replace('_', "-").eq_ignore_ascii_case("x-auth-token");
+    let (_, value) = request.headers.iter().find(|(name, _)| spelt(name))?;
+    std::str::from_utf8(value).ok()
 }
 
 /// Whose token this is; none if it is not valid.
@@ -189,9 +204,23 @@ pub(crate) fn finish(request: &Request, result: Result<Answer, Fault>) -> Answer
         }
     }
     if request.method == "HEAD" {
-        answer.body.clear();
+        without_body(&mut answer);
     }
     answer
+}
+
+/// Take the body off an answer to HEAD and say how long it was, unless the answer says so itself.
+pub(crate) fn without_body(answer: &mut Answer) {
+    let said = |(name, _): &(String, Vec<u8>)| name.eq_ignore_ascii_case("content-length");
+    let none = matches!(answer.head.status, 204 | 304) || answer.head.headers.iter().any(said);
+    let lengths = answer.body.drain(..).map(|segment| match segment {
+        Segment::Bytes(bytes) => Some(bytes.len()),
+        _ => None,
+    });
+    let length: Option<usize> = lengths.sum();
+    if let Some(length) = length.filter(|_| !none) {
+        answer.head.headers.push(("content-length".to_owned(), length.to_string().into_bytes()));
+    }
 }
 
 fn refusal(request: &Request, fault: &Fault) -> Answer {

@@ -37,7 +37,7 @@ const ACCOUNT_SLASH: &str = "/{account}/";
 const CONTAINER: &str = "/{account}/{container}";
 const OBJECT: &str = "/{account}/{container}/{*object}";
 
-const TABLE: [(Op, Route); 24] = [
+const TABLE: [(Op, Route); 27] = [
     (Op::Top, route("GET", "/", "account-list")),
     (Op::Account, route("HEAD", ACCOUNT, "account-show")),
     (Op::Account, route("GET", ACCOUNT, "container-list")),
@@ -62,6 +62,9 @@ const TABLE: [(Op, Route); 24] = [
     (Op::Nowhere, nowhere("POST")),
     (Op::Nowhere, nowhere("PUT")),
     (Op::Nowhere, nowhere("DELETE")),
+    (Op::Nowhere, nowhere("PATCH")),
+    (Op::Nowhere, nowhere("COPY")),
+    (Op::Nowhere, nowhere("MOVE")),
 ];
 
 /// The surface.

@@ -31,7 +31,7 @@ const fn route(method: &'static str, path: &'static str) -> Route {
     Route::new(method, path, "public-read").open()
 }
 
-const TABLE: [(Op, Route); 7] = [
+const TABLE: [(Op, Route); 8] = [
     (Op::Read, route("GET", "/{id}")),
     (Op::Read, route("HEAD", "/{id}")),
     (Op::Nowhere, nowhere("GET")),
@@ -39,6 +39,7 @@ const TABLE: [(Op, Route); 7] = [
     (Op::Nowhere, nowhere("POST")),
     (Op::Nowhere, nowhere("PUT")),
     (Op::Nowhere, nowhere("DELETE")),
+    (Op::Nowhere, nowhere("PATCH")),
 ];
 
 /// The surface.

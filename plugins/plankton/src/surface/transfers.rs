@@ -91,8 +91,9 @@ fn transfer(
     };
     if let Some(delimiter) = bulk::delimiter(call) {
         // Refused before anything is changed.
-        find_source()?;
-        find_target()?;
+        let (_, from) = find_source()?;
+        let (_, there) = find_target()?;
+        draft(call, &written, &from.value, there.as_ref().map(|kept| &kept.value))?;
         if let Some(outcome) = bulk::transfer(call, source, target, (delimiter, moves), progress)? {
             return Ok(outcome);
         }

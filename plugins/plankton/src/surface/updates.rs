@@ -13,13 +13,13 @@ use crate::{
     content_range::ContentRange,
     faults::Fault,
     merkle::BLOCK_SIZE,
-    object::{Object, check_entries, overlay},
+    object::Object,
     store::{
         blocks::splice::{Bytes, Splice},
         db::Kept,
-        objects::{self, Draft},
+        objects,
         places::{self, Place},
-        versions,
+        quotas, versions,
     },
 };
 
@@ -84,8 +84,9 @@ fn find(call: &Call<'_>, target: &Target) -> Result<(Place, Kept<Object>), Fault
 /// Refuse what can be refused before data is taken; then take it, or make the change if the data is
 /// here already.
 pub(super) fn begin(call: &Call<'_>, target: &Target) -> Result<Outcome, Fault> {
-    Written::read(call, &target.account)?;
-    let (_, head) = find(call, target)?;
+    let written = Written::read(call, &target.account)?;
+    let (place, head) = find(call, target)?;
+    written.over(&head.value, call)?;
     let change = Change::read(call)?;
     if let Some(source) = &change.source {
         let data = change.source(call, source)?;
@@ -100,7 +101,9 @@ pub(super) fn begin(call: &Call<'_>, target: &Target) -> Result<Outcome, Fault> 
     if length > BODY {
         return Err(too_large());
     }
-    change.range.place(head.value.content.size, length)?;
+    let size = head.value.content.size;
+    let end = change.range.place(size, length)?.unwrap_or(size).saturating_add(length).max(size);
+    quotas::admit(&place, Some(&head.value), change.cut.map_or(end, |cut| cut.min(end)))?;
     let receive = Receive::up_to(BODY).pieces_of(BLOCK_SIZE).piece_digests([DigestAlgorithm::Sha256]).trim(0);
     Ok(Outcome::Receive(receive, Going::Update))
 }
@@ -127,20 +130,7 @@ fn apply(call: &Call<'_>, target: &Target, change: &Change, data: Bytes) -> Resu
             splice.at = change.range.place(object.content.size, splice.data.size())?;
             splice.over(&object.content, again)
         },
-        |there| {
-            let mut draft = Draft::of(there, &call.user);
-            if !call.query.has("update") {
-                draft.meta.clear();
-                draft.presentation.clear();
-            }
-            overlay(&mut draft.meta, written.meta.clone());
-            overlay(&mut draft.presentation, written.presentation.clone());
-            check_entries(draft.meta.len())?;
-            if let Some(permissions) = &written.permissions {
-                draft.permissions.clone_from(permissions);
-            }
-            Ok(draft)
-        },
+        |there| written.over(there, call),
     )?;
     Ok(Answer::new(204)
         .header("ETag", object.etag())

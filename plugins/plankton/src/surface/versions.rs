@@ -18,7 +18,7 @@ const fn route(path: &'static str) -> Route {
     Route::get(path, "version-list").open()
 }
 
-const TABLE: [(Op, Route); 7] = [
+const TABLE: [(Op, Route); 8] = [
     (Op::List, route("/")),
     (Op::List, route("/versions")),
     (Op::List, route("/versions/")),
@@ -26,6 +26,7 @@ const TABLE: [(Op, Route); 7] = [
     (Op::Nowhere, nowhere("POST")),
     (Op::Nowhere, nowhere("PUT")),
     (Op::Nowhere, nowhere("DELETE")),
+    (Op::Nowhere, nowhere("PATCH")),
 ];
 
 /// The surface.

@@ -23,7 +23,7 @@ use crate::{
         db::Kept,
         objects::{self, Draft},
         places::{self, Place},
-        publishing,
+        publishing, quotas,
     },
 };
 
@@ -66,6 +66,23 @@ impl Written {
             publish,
         })
     }
+
+    /// A `POST` over what is there: with `?update` it merges, without it replaces.
+    pub fn over(&self, there: &Object, call: &Call<'_>) -> Result<Draft, Fault> {
+        let mut draft = Draft::of(there, &call.user);
+        if !call.query.has("update") {
+            draft.meta.clear();
+            draft.presentation.clear();
+        }
+        overlay(&mut draft.meta, self.meta.clone());
+        overlay(&mut draft.presentation, self.presentation.clone());
+        check_entries(draft.meta.len())?;
+        if let Some(permissions) = &self.permissions {
+            draft.permissions.clone_from(permissions);
+        }
+        draft.publish = self.publish;
+        Ok(draft)
+    }
 }
 
 /// The checks of an upload that need no data; made before it is taken, and again with it.
@@ -85,15 +102,18 @@ pub(super) fn put(call: &Call<'_>, target: &Target, progress: Option<&Progress>)
             return transfers::from_source(call, target, name, moves, progress);
         }
     }
-    length_given(call)?;
+    let length = length_given(call)?;
     let written = Written::read(call, &target.account)?;
     if written.content_type.is_none() {
         return Err(lacking("Content-Type"));
     }
     check_entries(written.meta.len())?;
-    uploading(call, target)?;
+    let (place, head) = uploading(call, target)?;
     if call.query.has("hashmap") {
         return Ok(Outcome::Receive(Receive::up_to(hashmap::BODY), Going::Hashmap));
+    }
+    if let Some(length) = length {
+        quotas::admit(&place, head.as_ref().map(|kept| &kept.value), length)?;
     }
     Ok(Outcome::Receive(in_blocks(), Going::Data))
 }
@@ -203,31 +223,14 @@ fn update_metadata(call: &Call<'_>, target: &Target) -> Result<Answer, Fault> {
         let (place, head) = places::writable(account, container, object, &call.user)?;
         Ok((place, head.ok_or_else(places::missing)?))
     };
-    find()?;
-    if let Some(permissions) = &written.permissions {
-        objects::share(find, |_| Ok(permissions.clone()))?;
-    }
-    if let Some(publish) = written.publish {
-        publishing::publish(find, publish)?;
-    }
-    let merges = call.query.has("update");
-    if merges && written.meta.is_empty() && written.presentation.is_empty() {
+    if call.query.has("update") && written.meta.is_empty() && written.presentation.is_empty() {
+        publishing::change(find, written.permissions.as_ref(), written.publish)?;
         return Ok(Answer::new(202));
     }
     let object = objects::write(
         || find().map(|(place, head)| (place, Some(head))),
         None,
-        |_, there| {
-            let mut draft = Draft::of(there.ok_or_else(places::missing)?, &call.user);
-            if !merges {
-                draft.meta.clear();
-                draft.presentation.clear();
-            }
-            overlay(&mut draft.meta, written.meta.clone());
-            overlay(&mut draft.presentation, written.presentation.clone());
-            check_entries(draft.meta.len())?;
-            Ok(draft)
-        },
+        |_, there| written.over(there.ok_or_else(places::missing)?, call),
     )?;
     Ok(Answer::new(202).header("X-Object-Version", object.version.to_string()))
 }

@@ -205,6 +205,22 @@ fn objects_with_much_that_follows_from_them_go_as_well() {
 }
 
 #[test]
+fn names_that_begin_alike_and_are_long_go_in_one_commit() {
+    let service = Service::with_container();
+    let long = "k".repeat(1022);
+    for name in ["a", "a/1", "a/2", "a/3"] {
+        service.put(name, "x");
+    }
+    service.call("COPY", "/c/a?delimiter=/", &[("destination", &format!("/c/{long}"))]).expect(201);
+    assert_eq!(service.all("c").len(), 8);
+    service.call("MOVE", &format!("/c/{long}?delimiter=/"), &[("destination", "/c/b")]).expect(201);
+    assert_eq!(service.all("c"), ["a", "a/1", "a/2", "a/3", "b", "b/1", "b/2", "b/3"]);
+    service.call("COPY", "/c/a?delimiter=/", &[("destination", &format!("/c/{long}"))]).expect(201);
+    service.call("DELETE", "/c?delimiter=/", &[]).expect(204);
+    assert!(service.all("c").is_empty());
+}
+
+#[test]
 fn a_quota_counts_what_a_call_adds_in_all() {
     let service = Service::with_container();
     service.put("a", "1234567890");

@@ -269,3 +269,22 @@ fn members_may_share_if_they_are_let() {
     assert_eq!((remove(ANN, CID), remove(ANN, CID)), (204, 404));
     refused(&service.glance(CID, "GET", &format!("/images/{id}/members")).send(), 404);
 }
+
+#[test]
+fn any_name_of_a_property_is_a_header_at_both_apis() {
+    let service = Service::new();
+    let created = service
+        .glance(ANN, "POST", "/images")
+        .header("x-image-meta-property-a%2Fb%20c%0Ad", "1")
+        .header("x-image-meta-property-x~y.z", "2")
+        .send()
+        .expect(201);
+    let body: Value = created.json();
+    assert_eq!(body["image"]["properties"], json!({ "a/b c\nd": "1", "x~y.z": "2" }));
+    let path = format!("/images/{}", body["image"]["id"].as_str().unwrap());
+    let glance = service.glance(ANN, "HEAD", &path).send().expect(200);
+    assert_eq!(glance.header("x-image-meta-property-a%2Fb%20c%0Ad"), Some("1"));
+    assert_eq!(glance.header("x-image-meta-property-x~y.z"), Some("2"));
+    let plankton = service.images(ANN, "HEAD", &path).send().expect(200);
+    assert_eq!(plankton.header("x-image-meta-property-a%2Fb%20c%0Ad"), Some("1"));
+}

@@ -210,3 +210,36 @@ fn a_large_image_is_many_blocks_and_reads_back() {
     refused(&put(&service, &id, &FORMATS).body(other).send(), 409);
     assert_eq!(service.app.host().blobs().len(), blobs);
 }
+
+#[test]
+fn any_text_can_be_announced_as_checksum_and_no_data_fits_it() {
+    let service = Service::new();
+    let created = service.glance(ANN, "POST", "/images").header("x-image-meta-checksum", "%00☂").send().expect(201);
+    assert_eq!(created.header("etag"), None);
+    let body: Value = created.json();
+    let id = body["image"]["id"].as_str().unwrap();
+    let head = service.glance(ANN, "HEAD", &format!("/images/{id}")).send().expect(200);
+    assert_eq!((head.header("x-image-meta-checksum"), head.header("etag")), (Some("%00☂"), None));
+    refused(&put(&service, id, &FORMATS).send(), 400);
+    assert_eq!(status(&service, id), "queued");
+}
+
+#[test]
+fn a_checksum_that_cannot_be_compared_is_refused() {
+    const NULS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let service = Service::with_container();
+    // So much content by its hashes that its MD5 is not worked out.
+    assert_eq!(service.put_map("o", 17 * super::BLOCK, &vec![NULS.to_owned(); 17]).status, 201);
+    let location = format!("pithos://{ANN}/c/o");
+    let create = |checksum: Option<&str>| {
+        let mut request = service.glance(ANN, "POST", "/images").header("x-image-meta-location", location.as_str());
+        for (name, value) in FORMATS.into_iter().chain(checksum.map(|checksum| ("checksum", checksum))) {
+            request = request.header(&format!("x-image-meta-{name}"), value);
+        }
+        request.send()
+    };
+    refused(&create(Some(MD5)), 400);
+    assert!(service.page(ANN, "").is_empty());
+    let body: Value = create(None).expect(201).json();
+    assert_eq!(body["image"]["checksum"], Value::Null);
+}

@@ -294,7 +294,9 @@ fn unknown_is_404_known_but_private_is_403_and_no_uuid_is_400() {
 #[test]
 fn unknown_paths_are_400_and_wrong_methods_405() {
     let service = service();
-    for (method, target) in [("GET", "/"), ("GET", "/image"), ("HEAD", "/images/9a2e10a2/"), ("GET", "/images/%20")] {
+    for (method, target) in
+        [("GET", "/"), ("GET", "/image"), ("HEAD", "/images/9a2e10a2/"), ("PATCH", "/image"), ("GET", "/images/%20")]
+    {
         let answer = service.images(ANN, method, target).send();
         assert_eq!(answer.status, 400, "{method} {target}");
     }
@@ -307,11 +309,24 @@ fn unknown_paths_are_400_and_wrong_methods_405() {
         ("POST", "/images/9a2e10a2/members", "GET, PUT"),
         ("GET", "/images/9a2e10a2/members/x", "PUT, DELETE"),
         ("DELETE", "/shared-images/x", "GET"),
+        ("PATCH", "/images", "GET, POST"),
     ] {
         let answer = service.images(ANN, method, target).send();
         assert_eq!(answer.status, 405, "{method} {target}");
         assert_eq!(answer.header("allow"), Some(allow), "{method} {target}");
     }
+}
+
+#[test]
+fn answers_to_head_say_how_long_their_body_would_be() {
+    let service = service();
+    let id = service.register("o", "n", false);
+    let head = |id: &str| service.images(ANN, "HEAD", &format!("/images/{id}")).send();
+    assert_eq!(head(&id).header("content-length"), Some("0"));
+    let unknown = head("00000000-0000-4000-8000-000000000000");
+    let fault = r#"{"itemNotFound":{"code":404,"details":"","message":"Image not found"}}"#;
+    assert_eq!(unknown.header("content-length"), Some(fault.len().to_string().as_str()));
+    assert!(unknown.body.is_empty());
 }
 
 #[test]

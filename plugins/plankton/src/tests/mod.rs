@@ -15,6 +15,7 @@ mod manifests;
 mod objects;
 mod public;
 mod races;
+mod refusals;
 mod sharing;
 mod updates;
 mod versions;

@@ -249,12 +249,14 @@ fn a_long_append_that_loses_the_race_is_made_anew_of_what_was_written() {
 }
 
 #[test]
-fn metadata_and_sharing_come_with_a_change_of_data() {
+fn metadata_sharing_and_publicity_come_with_a_change_of_data() {
     let service = Service::with_container();
     service.put("o", "0");
     let post = service.post("o", "bytes */*").header("content-length", "1").header("x-object-meta-color", "blue");
-    assert_eq!(post.header("x-object-sharing", format!("write={BEN}")).body("1").send().status, 204);
+    let post = post.header("x-object-public", "true").header("x-object-sharing", format!("write={BEN}"));
+    assert_eq!(post.body("1").send().status, 204);
     let head = service.get("o");
+    assert!(head.header("x-object-public").is_some());
     assert_eq!(head.header("x-object-meta-color"), Some("blue"));
     let ben = service
         .objects(BEN, "POST", &format!("/{ANN}/c/o?update"))

@@ -2,7 +2,10 @@
 
 pub mod blobs;
 pub mod crypto;
+mod granted;
 pub mod kv;
+
+pub use granted::{process, system, udp};
 
 /// Plugin settings.
 pub mod config {

@@ -1,4 +1,4 @@
-//! Versions, routing faults, facts, and what is missing without a machine.
+//! Versions, routing faults, facts, and what is denied.
 
 use super::*;
 
@@ -37,7 +37,7 @@ fn a_caller_without_certificate_is_refused_unless_the_operator_says_so() {
 }
 
 #[test]
-fn what_needs_programs_is_not_implemented_without_them() {
+fn what_needs_programs_is_a_500_where_they_are_denied() {
     let amphora = without_machine();
     let config = format!("/1.0/loadbalancer/amp/{LB}/haproxy");
     for answer in [
@@ -47,13 +47,29 @@ fn what_needs_programs_is_not_implemented_without_them() {
         amphora.put("/1.0/vrrp/start", ""),
         amphora.get("/1.0/interface/10.0.0.1"),
     ] {
-        let document: Value = answer.expect(501).json();
-        let text = document["error"].as_str().unwrap();
-        assert!(text.starts_with("501 Not Implemented: this host does not provide `"), "{text}");
+        let answer = answer.expect(500);
+        let text = answer.text();
+        assert!(text.contains("the operator denies `"), "{text}");
+        assert_eq!(answer.header("content-type"), Some("application/json"));
     }
     amphora.get(&format!("/1.0/loadbalancer/{LB}/haproxy")).expect(404);
     is(&amphora.get("/1.0/listeners"), 200, json!([]));
     amphora.delete(&format!("/1.0/listeners/{LB}")).expect(200);
+}
+
+#[test]
+fn versions_are_asked_for_once_for_each_revision_of_a_program() {
+    let amphora = amphora();
+    let said = |text: &str| crate::machine::Output { status: Some(0), text: text.to_owned() };
+    let set = |text: &str| amphora.machine.outputs.borrow_mut().insert("haproxy".into(), said(text));
+    set("HAProxy version 2.6.12 2025/01/01\n");
+    amphora.get("/1.0/details").expect(200);
+    amphora.machine.take_done();
+    amphora.get("/1.0/details").expect(200);
+    assert!(!amphora.machine.take_done().iter().any(|done| done.starts_with("run haproxy")));
+    set("HAProxy version 3.0.1 2026/01/01\n");
+    amphora.machine.revision.set(2);
+    assert_eq!(amphora.get("/1.0/info").json::<Value>()["haproxy_version"], "3.0.1");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::digest::{md5_hex, peer_name};
-use crate::machine::{Output, State};
+use crate::machine::{Network, Output, State};
 
 fn upload_path() -> String {
     format!("/1.0/loadbalancer/amp/{LB}/haproxy")
@@ -27,8 +27,10 @@ fn a_configuration_is_checked_kept_and_given_back_without_its_group() {
     let answer = amphora.put(&upload_path(), &*sent);
     is(&answer, 202, json!({"message": "OK"}));
     assert_eq!(answer.header("etag"), Some(&*md5_hex(sent.as_bytes())));
-    let check = format!("run haproxy -c -L {} -f /private/{LB}/haproxy.run.cfg.new", peer_name("amp"));
-    assert_eq!(amphora.machine.take_done(), [check]);
+    let done = amphora.machine.take_done();
+    let check = format!("run haproxy -c -L {} -f /private/run/tmp/", peer_name("amp"));
+    assert!(done.len() == 1 && done[0].starts_with(&check), "{done:?}");
+    assert!(amphora.files.names("run/tmp").unwrap().is_empty());
     let answer = amphora.get(&download_path()).expect(200);
     assert_eq!(answer.text(), CONFIG);
     assert_eq!(answer.header("content-type"), Some("text/plain; charset=UTF-8"));
@@ -53,6 +55,14 @@ fn a_configuration_that_runs_programs_is_refused_before_haproxy_sees_it() {
     assert_eq!(document["message"], "Invalid request");
     assert!(document["details"].as_str().unwrap().contains("lua-load"));
     assert!(amphora.machine.take_done().is_empty() && amphora.files.names("").unwrap().is_empty());
+}
+
+#[test]
+fn a_check_that_was_killed_says_nothing_of_the_configuration() {
+    let amphora = amphora();
+    amphora.machine.outputs.borrow_mut().insert("haproxy".into(), Output { status: None, text: String::new() });
+    amphora.put(&upload_path(), CONFIG).expect(500);
+    amphora.get(&download_path()).expect(404);
 }
 
 #[test]
@@ -112,7 +122,7 @@ fn a_stop_has_one_p_and_is_fine_twice() {
     for _ in 0..2 {
         is(&amphora.act("stop"), 202, json!({"message": "OK", "details": format!("Listener {LB} stoped")}));
     }
-    assert_eq!(amphora.machine.take_done().iter().filter(|done| done.starts_with("stop")).count(), 1);
+    assert_eq!(amphora.machine.programs.borrow().get(&process()), None);
 }
 
 #[test]
@@ -131,10 +141,58 @@ fn a_reload_after_which_the_old_worker_still_answers_has_failed() {
     let before = amphora.files.read(&run).unwrap();
     amphora.put(&upload_path(), CONFIG.replace("l1", "l2")).expect(202);
     *amphora.machine.deaf.borrow_mut() = true;
-    let failed = json!({"message": "Error reloading haproxy", "details": "cannot bind socket"});
+    let failed = json!({"message": "Error reloading haproxy", "details": " Loading failure!"});
     is(&amphora.act("reload"), 500, failed);
+    assert_eq!(amphora.machine.clock.get(), 0, "what haproxy says is not waited for");
     assert!(matches!(amphora.machine.programs.borrow()[&process()], State::Running(_)));
     assert_eq!(amphora.files.read(&run).unwrap(), before);
+}
+
+#[test]
+fn a_start_that_failed_is_over() {
+    let amphora = amphora().configured();
+    *amphora.machine.stillborn.borrow_mut() = true;
+    amphora.act("start").expect(500);
+    assert_eq!(amphora.machine.programs.borrow().get(&process()), None);
+}
+
+#[test]
+fn a_start_that_another_call_was_faster_with_is_a_reload_if_that_was_asked_for() {
+    let amphora = amphora().configured();
+    amphora.machine.raced.set(true);
+    amphora.act("reload").expect(202);
+    assert_eq!(amphora.machine.take_done().last(), Some(&format!("signal {} 12", process())));
+    amphora.act("stop").expect(202);
+    amphora.act("start").expect(202);
+    assert!(amphora.machine.take_done().last().unwrap().starts_with("start "));
+}
+
+#[test]
+fn a_stop_leaves_no_signs_of_life() {
+    let amphora = amphora().configured();
+    amphora.act("start").expect(202);
+    amphora.files.write(&format!("{LB}/{LB}.pid"), b"100\n").unwrap();
+    amphora.files.write(&format!("{LB}.sock"), b"").unwrap();
+    amphora.act("stop").expect(202);
+    assert_eq!(amphora.files.read(&format!("{LB}/{LB}.pid")).unwrap(), None);
+    assert_eq!(amphora.files.read(&format!("{LB}.sock")).unwrap(), None);
+}
+
+#[test]
+fn addresses_are_announced_by_an_amphora_that_is_alone() {
+    let amphora = amphora().configured();
+    let port = Network { name: "eth1".into(), addresses: vec!["10.0.0.5".into()], ..Network::default() };
+    amphora.machine.networks.borrow_mut().push(port);
+    let announced = || {
+        amphora.machine.take_done();
+        amphora.app.run_jobs();
+        amphora.machine.take_done()
+    };
+    amphora.act("reload").expect(202);
+    assert_eq!(announced(), ["run arping -U -c 1 -w 1 -I eth1 10.0.0.5"]);
+    amphora.put("/1.0/config", "[controller_worker]\nloadbalancer_topology = ACTIVE_STANDBY\n").expect(202);
+    amphora.act("reload").expect(202);
+    assert!(announced().is_empty());
 }
 
 #[test]
@@ -169,6 +227,19 @@ fn listeners_are_active_whether_they_run_or_not_and_an_unreadable_file_is_a_500(
 }
 
 #[test]
+fn listeners_are_those_of_the_newest_configuration() {
+    let amphora = amphora().configured();
+    let version = Output { status: Some(0), text: "HAProxy version 2.6.12".into() };
+    amphora.machine.outputs.borrow_mut().insert("haproxy".into(), version);
+    let ids = || amphora.get("/1.0/details").expect(200).json::<Value>()["listeners"].clone();
+    assert_eq!((ids(), ids()), (json!(["l1"]), json!(["l1"])));
+    amphora.put(&upload_path(), CONFIG.replace("frontend l1", "frontend l2")).expect(202);
+    assert_eq!(ids(), json!(["l2"]));
+    amphora.delete(&format!("/1.0/listeners/{LB}")).expect(200);
+    assert_eq!(ids(), json!([]));
+}
+
+#[test]
 fn crt_lists_are_read_as_copies_with_the_paths_of_the_private_directory() {
     let amphora = amphora();
     let file = format!("/var/lib/octavia/certs/{LB}/l1.pem");
@@ -178,7 +249,8 @@ fn crt_lists_are_read_as_copies_with_the_paths_of_the_private_directory() {
     amphora.put(&upload_path(), &*config).expect(202);
     let copy = amphora.files.text(&format!("{LB}/crt-list/l1.pem")).unwrap().unwrap();
     assert_eq!(copy, format!("/private/certs/{LB}/c.pem\n"));
-    let run = amphora.files.text(&format!("{LB}/haproxy.run.cfg.new")).unwrap().unwrap();
+    amphora.act("start").expect(202);
+    let run = amphora.files.text(&format!("{LB}/haproxy.run.cfg")).unwrap().unwrap();
     assert!(run.contains(&format!("crt-list /private/{LB}/crt-list/l1.pem")));
     assert_eq!(amphora.get(&download_path()).text(), config);
 }

@@ -83,15 +83,113 @@ fn heartbeats_go_out_unless_keepalived_ought_to_run_and_does_not() {
     let settings = Settings { agent, ..Settings::default() };
     let context = Context { files: &*amphora.files, machine: &*amphora.machine, settings: &settings };
     let told = |message: crate::heartbeat::message::Message| (message.seq, message.listeners["l1"].stats.rx);
-    assert_eq!(pulse::beat(context, None).unwrap().map(told), Ok((0, 5)));
-    assert_eq!(pulse::beat(context, Some(10)).unwrap().map(told), Ok((1, 0)));
-    pulse::restarted(context).unwrap();
-    assert_eq!(pulse::beat(context, None).unwrap().map(told), Ok((0, 0)));
+    let after = |seconds: u64| {
+        amphora.machine.clock.set(amphora.machine.clock.get() + seconds * 1000);
+        pulse::beat(context).unwrap()
+    };
+    assert_eq!(after(0).map(told), Ok((0, 5)));
+    assert_eq!(after(1).map(told), Err(Silence::TooSoon));
+    assert_eq!(after(9).map(told), Ok((1, 0)));
+    pulse::restarted().unwrap();
+    assert_eq!(after(1).map(told), Err(Silence::TooSoon), "a version that follows another waits its turn");
+    assert_eq!(after(9).map(told), Ok((0, 0)));
     amphora.put("/1.0/vrrp/upload", VRRP).expect(200);
-    assert_eq!(pulse::beat(context, None).unwrap().map(told), Err(Silence::KeepalivedDead));
+    assert_eq!(after(10).map(told), Err(Silence::KeepalivedDead));
     amphora.machine.programs.borrow_mut().insert("keepalived-vrrp".into(), State::Running(1));
     amphora.machine.lines.borrow_mut().clear();
-    let silent = pulse::beat(context, None).unwrap().unwrap();
+    let silent = after(0).unwrap();
     assert!(silent.listeners.is_empty(), "a socket that does not answer is left out");
     assert_eq!(amphora.machine.sent.borrow().len(), 4);
+}
+
+const CHECKED: &str = "vrrp_script check_script {\n  script /var/lib/octavia/vrrp/check_script.sh\n}\n";
+
+fn with_shell() -> Amphora {
+    let fake = Rc::new(Fake::default());
+    on(fake.clone(), fake, &json!({"require_client_certificate": false, "keepalived_shell": "/bin/sh"}))
+}
+
+#[test]
+fn a_check_that_cannot_be_run_is_said_so_at_upload() {
+    let why = "vrrp/check_script.sh cannot be run: the operator has configured no keepalived_shell for the plugin";
+    let failed = json!({"message": "Error enabling octavia-keepalived service", "details": why});
+    is(&amphora().put("/1.0/vrrp/upload", CHECKED), 500, failed);
+    let udp = "real_server 10.0.0.9 53 {\n  misc_path \"/var/lib/octavia/lvs/check/udp_check.sh 10.0.0.9 53\"\n}\n";
+    let conflict: Value = amphora().put("/1.0/listeners/amp/l9/udp_listener", udp).expect(409).json();
+    assert_eq!(conflict["http_code"], 409);
+    with_shell().put("/1.0/listeners/amp/l9/udp_listener", udp).expect(200);
+}
+
+#[test]
+fn keepalived_is_given_a_copy_in_which_the_shell_runs_the_check() {
+    let amphora = with_shell();
+    amphora.put("/1.0/vrrp/upload", CHECKED).expect(200);
+    amphora.put("/1.0/vrrp/start", "").expect(202);
+    let copy = amphora.files.text("vrrp/octavia-keepalived.run.conf").unwrap().unwrap();
+    assert!(copy.contains("script \"/bin/sh /private/vrrp/check_script.sh\""), "{copy}");
+    assert!(amphora.files.text("vrrp/check_script.sh").unwrap().unwrap().contains("/private/vrrp/check_failed"));
+    let start = "start keepalived-vrrp: keepalived --dont-fork --log-console -f \
+                 /private/vrrp/octavia-keepalived.run.conf -p /private/vrrp/octavia-keepalived.pid \
+                 -r /private/vrrp/octavia-keepalived.vrrp.pid -c /private/vrrp/octavia-keepalived.check.pid";
+    assert_eq!(amphora.machine.take_done().last().unwrap(), start);
+}
+
+#[test]
+fn an_amphora_is_fit_for_the_vips_while_all_that_was_started_answers() {
+    let amphora = amphora();
+    let settings = Settings::default();
+    let context = Context { files: &*amphora.files, machine: &*amphora.machine, settings: &settings };
+    let failed = || {
+        crate::keepalived::check::look(context).unwrap();
+        amphora.files.text("vrrp/check_failed").unwrap()
+    };
+    assert_eq!(failed(), None, "without a configuration of keepalived nobody asks");
+    amphora.put("/1.0/vrrp/upload", VRRP).expect(200);
+    assert_eq!(failed().as_deref(), Some("there is no load balancer"));
+    let amphora = amphora.configured();
+    let context = Context { files: &*amphora.files, machine: &*amphora.machine, settings: &settings };
+    let failed = || {
+        crate::keepalived::check::look(context).unwrap();
+        amphora.files.text("vrrp/check_failed").unwrap()
+    };
+    assert_eq!(failed(), None);
+    amphora.act("start").expect(202);
+    assert_eq!(failed(), None);
+    amphora.machine.silent.set(true);
+    assert!(failed().unwrap().contains("does not answer"));
+    amphora.machine.silent.set(false);
+    assert_eq!(failed(), None);
+    amphora.machine.programs.borrow_mut().insert(format!("haproxy-{LB}"), State::Exited(None));
+    assert!(failed().unwrap().contains("has ended"));
+    amphora.act("stop").expect(202);
+    amphora.machine.programs.borrow_mut().clear();
+    assert_eq!(failed(), None);
+}
+
+#[test]
+fn lvs_listeners_are_in_heartbeats_if_ipvsadm_tells_of_them() {
+    let amphora = amphora();
+    amphora.put("/1.0/listeners/amp/l9/udp_listener", LVS).expect(200);
+    let context_settings = Settings::default();
+    let context = Context { files: &*amphora.files, machine: &*amphora.machine, settings: &context_settings };
+    assert!(crate::keepalived::lvs::rows(context).unwrap().is_empty(), "it does not run");
+    amphora.put("/1.0/loadbalancer/l9/start", "").expect(202);
+    let table = "UDP  10.0.0.5:53   7 1 1 30 40\n";
+    let said = crate::machine::Output { status: Some(0), text: table.into() };
+    amphora.machine.outputs.borrow_mut().insert("ipvsadm".into(), said);
+    let rows = crate::keepalived::lvs::rows(context).unwrap();
+    assert_eq!((rows[0].proxy.as_str(), rows[0].stot, rows[0].bin, rows[0].bout), ("l9", 7, 30, 40));
+    let failed = crate::machine::Output { status: Some(1), text: "Can't initialize ipvs".into() };
+    amphora.machine.outputs.borrow_mut().insert("ipvsadm".into(), failed);
+    assert!(crate::keepalived::lvs::rows(context).is_err());
+}
+
+#[test]
+fn a_keepalived_whose_children_die_has_not_started() {
+    let amphora = amphora();
+    amphora.put("/1.0/vrrp/upload", VRRP).expect(200);
+    amphora.machine.printed.borrow_mut().push_str("; VRRP child process(7) died: Respawning");
+    let answer = amphora.put("/1.0/vrrp/start", "").expect(500);
+    assert!(answer.text().contains("Respawning"));
+    assert!(amphora.machine.programs.borrow().is_empty());
 }

@@ -3,6 +3,7 @@
 mod certificates;
 mod general;
 mod haproxy;
+mod jobs;
 mod keepalived;
 mod networks;
 
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::files::{Directory, Files};
 use crate::machine::fake::Fake;
-use crate::machine::{Absent, Machine};
+use crate::machine::{self, Machine};
 
 const LB: &str = "d459b1c8-54b0-4030-9bec-4f449e73b1ef";
 
@@ -51,7 +52,7 @@ fn amphora() -> Amphora {
 
 /// On a host without programs.
 fn without_machine() -> Amphora {
-    on(Rc::new(Absent), Rc::default(), &json!({"require_client_certificate": false}))
+    on(Rc::new(machine::Host), Rc::default(), &json!({"require_client_certificate": false}))
 }
 
 impl Amphora {

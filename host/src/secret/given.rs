@@ -1,0 +1,129 @@
+//! Secrets that the operator gives a plugin, in files.
+//!
+//! Owns their form in the configuration and the reading of the files. They are read each time they are used, so that a
+//! replaced file counts from then on, and nothing of it stays in memory. Invariant: a file that
+//! others on the machine may read is refused.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use http::HeaderName;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::MAX_RECORD;
+use super::record::Secret;
+use crate::outbound::{Credential, Destination, Form, Identity};
+
+/// A secret of the operator. Of a text, the end of the last line is left out.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Given {
+    /// A password for Basic authentication at these destinations.
+    Basic {
+        /// The user.
+        user: String,
+        /// File of the password.
+        file: PathBuf,
+        /// `SCHEME://HOST[:PORT]`, as in the allow-list, without `at`.
+        destinations: Vec<Destination>,
+    },
+    /// A bearer token for these destinations.
+    Bearer {
+        /// File of the token.
+        file: PathBuf,
+        /// `SCHEME://HOST[:PORT]`, as in the allow-list, without `at`.
+        destinations: Vec<Destination>,
+    },
+    /// The value of a header, `X-Auth-Token` for example, for these destinations.
+    Header {
+        /// Its name.
+        header: String,
+        /// File of the value.
+        file: PathBuf,
+        /// `SCHEME://HOST[:PORT]`, as in the allow-list, without `at`.
+        destinations: Vec<Destination>,
+    },
+    /// A string in the JSON body of requests to these destinations: the password of a login.
+    Json {
+        /// Where, as a JSON pointer; the plugin leaves an empty string there.
+        pointer: String,
+        /// File of the value.
+        file: PathBuf,
+        /// `SCHEME://HOST[:PORT]`, as in the allow-list, without `at`.
+        destinations: Vec<Destination>,
+    },
+    /// What the plugin shows servers that ask for a certificate.
+    Identity {
+        /// File of the chain, leaf first, PEM.
+        certificate: PathBuf,
+        /// File of the private key, PEM.
+        key: PathBuf,
+    },
+    /// A key for message authentication.
+    HmacKey {
+        /// File of the key: all its bytes count.
+        file: PathBuf,
+    },
+}
+
+impl Given {
+    /// Read it. Blocks. The error is for the log and the operator, not for the plugin.
+    pub(super) fn read(&self) -> Result<Secret, String> {
+        match self {
+            Self::Basic { user, file, destinations } => {
+                credential(Form::Basic { user: user.clone() }, file, destinations)
+            }
+            Self::Bearer { file, destinations } => credential(Form::Bearer, file, destinations),
+            Self::Header { header, file, destinations } => {
+                let name = HeaderName::from_bytes(header.as_bytes());
+                let name = name.map_err(|_| format!("header: {header:?} is no name of a header"))?;
+                credential(Form::Header(name), file, destinations)
+            }
+            Self::Json { pointer, file, destinations } => {
+                credential(Form::Json { pointer: pointer.clone() }, file, destinations)
+            }
+            Self::Identity { certificate, key } => {
+                // It is no secret, whoever may read it.
+                let chain = bytes(certificate, false)?.to_vec();
+                let key = bytes(key, true)?;
+                Identity::from_pem(&chain, &key).map_err(|error| error.to_string())?;
+                Ok(Secret::Identity { chain, key })
+            }
+            Self::HmacKey { file } => match bytes(file, true)? {
+                key if key.is_empty() => Err(format!("{}: it is empty", file.display())),
+                key => Ok(Secret::HmacKey(key)),
+            },
+        }
+    }
+}
+
+fn credential(form: Form, file: &Path, destinations: &[Destination]) -> Result<Secret, String> {
+    let bytes = bytes(file, true)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{}: it is not text", file.display()))?;
+    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    let value = Zeroizing::new(text.to_owned());
+    let made = Credential::new(form, value, destinations.to_vec());
+    made.map(Secret::Credential).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn bytes(path: &Path, private: bool) -> Result<Zeroizing<Vec<u8>>, String> {
+    let failed = |error: io::Error| format!("{}: {error}", path.display());
+    let mut file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(format!("{}: it is not a file", path.display()));
+    }
+    if private && metadata.mode() & 0o007 != 0 {
+        return Err(format!("{0}: everybody on this machine may use it; run `chmod o= {0}`", path.display()));
+    }
+    let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    if length > MAX_RECORD {
+        return Err(format!("{}: it has more than {MAX_RECORD} bytes", path.display()));
+    }
+    let mut bytes = Zeroizing::new(vec![0; length]);
+    file.read_exact(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
