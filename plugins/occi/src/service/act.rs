@@ -2,10 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{
-    Service,
-    create::{apply, follow},
-};
+use super::{Service, create::apply, observe::show};
 use crate::{
     catalog::StoredMixin,
     draft::Draft,
@@ -16,7 +13,7 @@ use crate::{
         states::{self, Transition},
         templates,
     },
-    provider::Failure,
+    provider::{Failure, Seen},
     rules::{self, Named},
     store::{
         batch::{Batch, Stop, attempt},
@@ -118,7 +115,7 @@ impl Service {
                 let mut batch = Batch::default();
                 let mut done = 0;
                 for path in rest {
-                    let Some(before) = entities::get(&self.keys, path)? else {
+                    let Some(before) = self.observed(path)? else {
                         done += 1;
                         continue;
                     };
@@ -140,40 +137,29 @@ impl Service {
 
     fn carry_out(&self, before: &Kept, invocation: &Invocation, batch: &mut Batch) -> Result<(), Stop> {
         let mut after = before.entity.clone();
-        let Some((state, _)) = states::of(&after.kind) else { return Ok(()) };
-        let message = format!("{state}.message");
         match self.provider.act(&before.entity, invocation.transition, &invocation.parameters) {
             Ok(effects) => {
-                after.attributes.remove(&message);
                 if let Some(to) = invocation.transition.to {
-                    after.attributes.insert(state.to_owned(), to.into());
+                    show(&mut after, Seen::State(to));
                 }
                 apply(&mut after, effects);
             }
-            Err(Failure::Failed(why)) => {
-                after.attributes.insert(state.to_owned(), "error".into());
-                after.attributes.insert(message, why.into());
-            }
+            Err(Failure::Failed(why)) => show(&mut after, Seen::Error(why)),
             Err(failure) => return Err(Fault::from(failure).into()),
         }
-        entities::update(&self.keys, batch, before, &after)?;
-        for path in &after.links {
-            if let Some(link) = entities::get(&self.keys, path)? {
-                let mut changed = link.entity.clone();
-                if follow(&after, &mut changed) {
-                    entities::update(&self.keys, batch, &link, &changed)?;
-                }
-            }
+        // What the backend sees goes before what the table expects.
+        if let Some(seen) = self.provider.observe(&after).map_err(Fault::from)? {
+            show(&mut after, seen);
         }
-        Ok(())
+        entities::update(&self.keys, batch, before, &after)?;
+        self.follow_links(&after, batch)
     }
 
     fn save(&self, path: &str, invocation: &Invocation) -> Result<Acted, Fault> {
-        let name = invocation.parameters.get("name").and_then(serde_json::Value::as_str);
         attempt(|| {
-            let before = entities::existing(&self.keys, path)?;
+            let before = self.observed_existing(path)?;
             possible(&before.entity, invocation.transition, false)?;
-            let image = self.provider.save(&before.entity, name).map_err(Fault::from)?;
+            let image = self.provider.save(&before.entity, &invocation.parameters).map_err(Fault::from)?;
             let term = if image.id.is_empty() { Sequence::now().advance()? } else { templates::safe(&image.id) };
             let id = TypeId::of(templates::IMAGES, &term)
                 .ok_or_else(|| Fault::internal(format_args!("the image {term} makes no term")))?;

@@ -220,8 +220,7 @@ impl<'a> Work<'a> {
         let location = self.service.kind(&link.kind)?.location.clone().unwrap_or_default();
         let place = source.links.iter().filter(|path| path.starts_with(&location)).count();
         exports::attach(self.service, &mut link, source, resource.as_ref())?;
-        let effects = self.service.provider.attach(&link, source, resource.as_ref(), place)?;
-        apply(&mut link, effects);
+        self.service.provider.attach(&mut link, source, resource.as_ref(), place)?;
         follow(source, &mut link);
         source.links.push(link.path.clone());
         Ok(link)
