@@ -126,12 +126,20 @@ pub trait Provider {
     /// If there can be none.
     fn save(&self, machine: &Entity, parameters: &Attributes) -> Result<Image, Failure>;
 
-    /// A link comes to be, and gets the attributes that the backend decides. `place` is how many of its kind the source
+    /// A link is to come to be, and gets the attributes that the backend decides. `place` is how many of its kind the source
     /// has already; `target` is none if it is elsewhere.
     ///
     /// # Errors
     /// If it cannot be.
     fn attach(&self, link: &mut Entity, source: &Entity, target: Option<&Entity>, place: usize) -> Result<(), Failure>;
+
+    /// A link has come to be: what it stands for is put into its source, if that runs. Doing it twice does no harm.
+    ///
+    /// # Errors
+    /// If the source does not take it; the link goes again then.
+    fn plug(&self, _link: &Entity) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// A link goes.
     ///

@@ -1,6 +1,6 @@
 //! Actions, on one entity and on all of a collection.
 
-use std::rc::Rc;
+use std::{collections::BTreeMap, rc::Rc};
 
 use super::{Service, create::apply, observe::show};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         states::{self, Transition},
         templates,
     },
-    provider::{Failure, Seen},
+    provider::{Effects, Failure, Seen},
     rules::{self, Named},
     store::{
         batch::{Batch, Stop, attempt},
@@ -27,6 +27,9 @@ struct Invocation {
     transition: &'static Transition,
     parameters: Attributes,
 }
+
+/// What a provider did, by path.
+type Results = BTreeMap<String, Result<Effects, Failure>>;
 
 /// Checks and ops of one commit of an action on many.
 const ROOM: usize = 90;
@@ -107,9 +110,10 @@ impl Service {
         Ok(Invocation { transition, parameters: rules::parameters(&action, &draft.attributes)? })
     }
 
-    /// As many together as fit into a commit.
+    /// As many together as fit into a commit. What was done is not done again when a commit loses a race.
     fn act_on(&self, paths: &[String], invocation: &Invocation, lenient: bool) -> Result<(), Fault> {
         let mut rest = paths;
+        let mut acted = Results::new();
         while !rest.is_empty() {
             let done = attempt(|| {
                 let mut batch = Batch::default();
@@ -122,8 +126,8 @@ impl Service {
                     if done > 0 && batch.size() + 2 + 2 * before.entity.links.len() > ROOM {
                         break;
                     }
-                    if possible(&before.entity, invocation.transition, lenient)? {
-                        self.carry_out(&before, invocation, &mut batch)?;
+                    if acted.contains_key(path) || possible(&before.entity, invocation.transition, lenient)? {
+                        self.carry_out(&before, invocation, &mut acted, &mut batch)?;
                     }
                     done += 1;
                 }
@@ -135,9 +139,23 @@ impl Service {
         Ok(())
     }
 
-    fn carry_out(&self, before: &Kept, invocation: &Invocation, batch: &mut Batch) -> Result<(), Stop> {
+    fn carry_out(
+        &self,
+        before: &Kept,
+        invocation: &Invocation,
+        acted: &mut Results,
+        batch: &mut Batch,
+    ) -> Result<(), Stop> {
         let mut after = before.entity.clone();
-        match self.provider.act(&before.entity, invocation.transition, &invocation.parameters) {
+        let result = match acted.get(&after.path) {
+            Some(result) => result.clone(),
+            None => {
+                let result = self.provider.act(&before.entity, invocation.transition, &invocation.parameters);
+                acted.insert(after.path.clone(), result.clone());
+                result
+            }
+        };
+        match result {
             Ok(effects) => {
                 if let Some(to) = invocation.transition.to {
                     show(&mut after, Seen::State(to));
@@ -156,10 +174,14 @@ impl Service {
     }
 
     fn save(&self, path: &str, invocation: &Invocation) -> Result<Acted, Fault> {
+        let (mut acted, mut saved) = (Results::new(), None);
         attempt(|| {
             let before = self.observed_existing(path)?;
             possible(&before.entity, invocation.transition, false)?;
-            let image = self.provider.save(&before.entity, &invocation.parameters).map_err(Fault::from)?;
+            let image = match saved.take() {
+                Some(image) => image,
+                None => self.provider.save(&before.entity, &invocation.parameters).map_err(Fault::from)?,
+            };
             let term = if image.id.is_empty() { Sequence::now().advance()? } else { templates::safe(&image.id) };
             let id = TypeId::of(templates::IMAGES, &term)
                 .ok_or_else(|| Fault::internal(format_args!("the image {term} makes no term")))?;
@@ -173,7 +195,8 @@ impl Service {
             batch.unchanged(&self.keys.mixin(&id), None);
             batch.put_json(self.keys.mixin(&id), &stored)?;
             batch.put(self.keys.location(&stored.location), id.as_str());
-            self.carry_out(&before, invocation, &mut batch)?;
+            saved = Some(image);
+            self.carry_out(&before, invocation, &mut acted, &mut batch)?;
             batch.commit()?;
             Ok(Acted::Template(self.catalog.existing(&id)?))
         })

@@ -134,11 +134,19 @@ impl Disks<'_> {
     /// If it cannot be.
     pub fn remove(&self, path: &str) -> Result<(), Failure> {
         let full = self.path(path);
-        let removed = if full.is_dir() { std::fs::remove_dir_all(full) } else { std::fs::remove_file(full) };
+        let removed = if full.is_dir() { Self::remove_folder(&full) } else { std::fs::remove_file(full) };
         match removed {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             other => Self::io(path, other),
         }
+    }
+
+    /// One by one: a folder of a machine has sockets, which a component can remove but not look into.
+    fn remove_folder(full: &Path) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(full)? {
+            std::fs::remove_file(full.join(entry?.file_name()))?;
+        }
+        std::fs::remove_dir(full)
     }
 
     /// Images that lie in the folder.

@@ -198,7 +198,8 @@ impl Qemu {
     }
 
     fn spawn(&self, machine: &Entity) -> Result<(), Failure> {
-        let record = self.record(machine)?;
+        // By the record the end of the process leads back to the machine.
+        let record = self.change(machine, false, |record| Ok(record.clone()))?;
         if record.copies.iter().any(|copy| self.is_being_copied(&copy.image)) {
             return refused("The machine is being copied; try again.");
         }
@@ -456,7 +457,18 @@ impl Provider for Qemu {
             link.attributes.insert(INTERFACE.to_owned(), json!(format!("eth{place}")));
             network::address(&self.settings, link, target)?;
         }
-        self.plug(source, link, target)
+        if self.record(source)?.hibernation == Hibernation::None || !self.has_device(link, target) {
+            return Ok(());
+        }
+        refused("The machine is hibernated, and needs the devices that it had to wake up; start it first.")
+    }
+
+    fn plug(&self, link: &Entity) -> Result<(), Failure> {
+        let Some(ends) = &link.ends else { return Ok(()) };
+        match (self.entity(&ends.source)?, self.entity(&ends.target)?) {
+            (Some(machine), Some(target)) if is_machine(&machine) => self.plug_in(&machine, link, &target),
+            _ => Ok(()),
+        }
     }
 
     fn detach(&self, link: &Entity) -> Result<(), Failure> {

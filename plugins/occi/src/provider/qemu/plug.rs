@@ -16,7 +16,7 @@ use super::{
 use crate::{entity::Entity, model::infrastructure::id, provider::Failure, store::entities};
 
 /// How long a guest may take to let go of a device within a request.
-const RELEASE_MS: u32 = 5_000;
+const RELEASE_MS: u64 = 5_000;
 
 /// What to tell a machine so that an interface's cable is out.
 pub fn unplugged(device: &Device) -> Command {
@@ -53,7 +53,7 @@ impl Qemu {
     /// The device of a link; none if nothing is plugged in for it now.
     fn device(&self, machine: &Entity, link: &Entity, target: &Entity) -> Result<Option<Device>, Failure> {
         let is_disk = link.kind == id("storagelink");
-        if is_disk && target.state() != Some("online") || !is_disk && link.kind != id("networkinterface") {
+        if !self.has_device(link, target) {
             return Ok(None);
         }
         let place = self.change(machine, false, |record| record.place(machine, &link.path))?;
@@ -62,6 +62,11 @@ impl Qemu {
             return Ok(Some(command::disk_device(link, &target.seq, &path, place)));
         }
         command::interface(link, &self.settings, target, place).map(Some)
+    }
+
+    /// Whether something is plugged in for a link now.
+    pub(super) fn has_device(&self, link: &Entity, target: &Entity) -> bool {
+        link.kind == id("networkinterface") || link.kind == id("storagelink") && target.state() == Some("online")
     }
 
     /// Whether devices can be changed while the process is there; an error if they cannot be changed at all.
@@ -76,7 +81,7 @@ impl Qemu {
     }
 
     /// Put a link's device into a machine that runs.
-    pub(super) fn plug(&self, machine: &Entity, link: &Entity, target: &Entity) -> Result<(), Failure> {
+    pub(super) fn plug_in(&self, machine: &Entity, link: &Entity, target: &Entity) -> Result<(), Failure> {
         if !self.is_open(machine)? {
             return Ok(());
         }
@@ -108,7 +113,7 @@ impl Qemu {
         }
         let name = device_name(link);
         let remove = Command::new("device_del", json!({"id": name}));
-        let replies = self.talk(machine, &[remove.clone()])?;
+        let replies = self.talk(machine, &[remove])?;
         let why = replies.into_iter().find_map(Result::err);
         // It was asked before, and may be about to.
         let asked = why.as_deref().is_some_and(|why| why.contains("in the process of unplug"));
@@ -116,26 +121,30 @@ impl Qemu {
         if let Some(why) = why.filter(|_| !asked && !gone) {
             return refused(format!("The machine does not let it go: {why}."));
         }
-        if !gone && !self.is_released(machine, &name)? {
-            return refused("The guest has not let go of the device yet; try again.");
-        }
-        let replies = self.talk(machine, &[take_away(link)])?;
-        match replies.into_iter().find_map(Result::err).filter(|why| !is_gone(why)) {
-            Some(why) => refused(format!("The machine does not let it go: {why}.")),
-            None => Ok(()),
+        if self.is_released(machine, link)? {
+            Ok(())
+        } else {
+            refused("The guest has not let go of the device yet; try again.")
         }
     }
 
-    /// Wait until a device is gone.
-    fn is_released(&self, machine: &Entity, name: &str) -> Result<bool, Failure> {
+    /// Wait until a device is gone, and take away what was behind it.
+    fn is_released(&self, machine: &Entity, link: &Entity) -> Result<bool, Failure> {
         let begun = self.programs.now();
-        let look = Command::new("qom-list", json!({"path": format!("/machine/peripheral/{name}")}));
-        while self.programs.now().saturating_sub(begun) < u64::from(RELEASE_MS) {
-            let replies = self.talk(machine, std::slice::from_ref(&look))?;
-            if replies.iter().any(Result::is_err) {
-                return Ok(true);
+        let path = format!("/machine/peripheral/{}", device_name(link));
+        let look = Command::new("qom-list", json!({"path": path}));
+        while self.programs.now().saturating_sub(begun) < RELEASE_MS {
+            let there = self.talk(machine, std::slice::from_ref(&look))?.iter().any(Result::is_ok);
+            if !there {
+                let why = self.talk(machine, &[take_away(link)])?.into_iter().find_map(Result::err);
+                match why.filter(|why| !is_gone(why)) {
+                    None => return Ok(true),
+                    // The device lets go of it a moment after it is gone itself.
+                    Some(why) if why.contains("in use") => {}
+                    Some(why) => return refused(format!("The machine does not let it go: {why}.")),
+                }
             }
-            self.programs.pause(20);
+            self.programs.pause(10);
         }
         Ok(false)
     }
@@ -166,7 +175,7 @@ impl Qemu {
         let mut online = storage.clone();
         online.attributes.insert("occi.storage.state".to_owned(), "online".into());
         self.disks().ensure_storage(&online)?;
-        self.users(storage)?.iter().try_for_each(|(machine, link)| self.plug(machine, link, &online))
+        self.users(storage)?.iter().try_for_each(|(machine, link)| self.plug_in(machine, link, &online))
     }
 
     /// A storage goes offline.

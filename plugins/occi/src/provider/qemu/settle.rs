@@ -112,7 +112,12 @@ impl Qemu {
         self.tell(machine, &[Command::plain("stop")])?;
         let devices = self.nodes(machine)?;
         let arguments = json!({"job-id": HIBERNATION, "tag": HIBERNATION, "vmstate": "root", "devices": devices});
-        self.tell(machine, &[Command::new("snapshot-save", arguments)]).map(drop)
+        let replies = self.talk(machine, &[Command::new("snapshot-save", arguments)])?;
+        match replies.into_iter().find_map(Result::err) {
+            // Somebody else who looked was faster.
+            Some(why) if !why.contains("already in use") => refused(format!("The machine refuses: {why}.")),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn wait_until_saved(&self, machine: &Entity) -> Result<(), Failure> {
