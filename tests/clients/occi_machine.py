@@ -3,7 +3,8 @@
     occi_machine.py SCENARIO --url URL --data DIRECTORY [--token TOKEN]
 
 DIRECTORY is the plugin's private one: guests are put there as images, and QMP is asked there whether the API says the truth.
-A scenario that fails ends with a traceback. `before` and `after` are the two sides of a host that was killed.
+A scenario that fails ends with a traceback. `before`, `between` and `after` are for a host that is killed; what `before` says is
+given to the others as --facts.
 """
 
 import argparse
@@ -454,9 +455,21 @@ def before(cloud):
     say(machines=kept, pids=pids, folders={name: str(cloud.folder(path)) for name, path in kept.items()})
 
 
+def between(facts):
+    """While there is no host: all run on, one guest leaves by itself, one process is killed."""
+    for name, pid in facts["pids"].items():
+        assert name == "asked" or os.path.exists(f"/proc/{pid}"), f"{name} went with the host"
+    with socket.socket(socket.AF_UNIX) as talk:
+        os.chdir(facts["folders"]["leaves"])
+        talk.connect("qmp")
+        talk.sendall(b'{"execute": "qmp_capabilities"}\n{"execute": "system_powerdown"}\n')
+        eventually("it leaves", lambda: not os.path.exists("qmp"))
+    os.kill(facts["pids"]["dies"], signal.SIGKILL)
+    say(scenario="between")
+
+
 def after(cloud, facts):
-    """The next host finds all of them as they are. Meanwhile one left by itself and one was killed."""
-    facts = json.loads(facts)
+    """The next host finds all of them as they are."""
     kept, pids = facts["machines"], facts["pids"]
     wanted = {"running": "active", "paused": "suspended", "asleep": "suspended", "leaves": "inactive", "dies": "error", "asked": "active"}
     took = {name: round(cloud.until(kept[name], state), 1) for name, state in wanted.items()}
@@ -477,7 +490,7 @@ SCENARIOS = {"life": life, "hibernation": hibernation, "by-itself": by_itself, "
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("scenario", choices=[*SCENARIOS, "all", "before", "after"])
+    parser.add_argument("scenario", choices=[*SCENARIOS, "all", "before", "between", "after"])
     parser.add_argument("--url", required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--token")
@@ -487,7 +500,9 @@ def main():
     if asked.scenario == "before":
         return before(cloud)
     if asked.scenario == "after":
-        return after(cloud, asked.facts)
+        return after(cloud, json.loads(asked.facts))
+    if asked.scenario == "between":
+        return between(json.loads(asked.facts))
     prepare(cloud)
     for name, scenario in SCENARIOS.items():
         if asked.scenario in (name, "all"):

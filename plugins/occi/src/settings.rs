@@ -60,6 +60,8 @@ pub struct Qemu {
     pub machine: String,
     /// What executes the guests' code.
     pub accelerator: Accelerator,
+    /// QEMU's name of the processor that machines with 64 bits have.
+    pub processor: String,
     /// Folder below the plugin's directory whose `.qcow2`, `.raw` and `.img` files are images.
     pub images: String,
     /// Most cores of a machine.
@@ -103,6 +105,7 @@ impl Default for Qemu {
         Qemu {
             machine: "pc-i440fx-7.2".to_owned(),
             accelerator: Accelerator::Tcg,
+            processor: "qemu64".to_owned(),
             images: "images".to_owned(),
             most_cores: 4,
             most_memory: 4.0,

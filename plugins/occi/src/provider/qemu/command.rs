@@ -93,12 +93,11 @@ pub fn line(machine: &Entity, settings: &settings::Qemu, devices: &[Device], see
     let part = |range| machine.seq.get(range).unwrap_or_default();
     let uuid = format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32));
     let narrow = machine.text(ARCHITECTURE) == Some("x86");
-    let (accelerator, processor) = match (settings.accelerator, narrow) {
-        (Accelerator::Tcg, false) => ("tcg,tb-size=64", "qemu64"),
-        (Accelerator::Tcg, true) => ("tcg,tb-size=64", "qemu32"),
-        (Accelerator::Kvm, false) => ("kvm", "host"),
-        (Accelerator::Kvm, true) => ("kvm", "kvm32"),
+    let accelerator = match settings.accelerator {
+        Accelerator::Tcg => "tcg,tb-size=64",
+        Accelerator::Kvm => "kvm",
     };
+    let processor = if narrow { "qemu32" } else { &settings.processor };
     // A bridge needs a helper, which is another program.
     let helper = devices.iter().any(|device| device.backend.get("helper").is_some());
     let spawn = if helper { "allow" } else { "deny" };
