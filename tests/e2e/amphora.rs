@@ -1,10 +1,14 @@
 //! Amphora on the real host, as its example configures it: octavia's driver, Debian's haproxy, traffic.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use plugbay_tests::{Bed, Process, component};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::Command;
+use tokio::sync::Notify;
 
 use crate::octavia::{AMPHORA, Controller, SCENARIOS, Step, differences, free_port};
 
@@ -12,10 +16,12 @@ use crate::octavia::{AMPHORA, Controller, SCENARIOS, Step, differences, free_por
 const BASE: &str = "/var/lib/octavia";
 
 /// The example's configuration, with the certificates of this controller, and where heartbeats may go.
-fn bed(controller: &Controller) -> (Bed, u16) {
+pub fn bed(controller: &Controller) -> (Bed, u16) {
     let bed = Bed::example("amphora");
     let heartbeats = free_port();
     bed.change_config("127.0.0.1:5555", &format!("127.0.0.1:{heartbeats}"));
+    // Every start of haproxy touches a TLS cache that is two fifths of this.
+    bed.change_config("memory = \"1GiB\"", "memory = \"512MiB\"");
     for (from, to) in [("server.pem", "data/plugins/amphora/server.pem"), ("client_ca.pem", "data/pki/client-ca.crt")] {
         let to = bed.path().join(to);
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -33,9 +39,10 @@ async fn serving(controller: &Controller) -> (Bed, u16) {
 }
 
 /// What curl says to a request of the controller's: the status, the type and the body.
-async fn curl(controller: &Controller, port: u16, arguments: &[&str], path: &str) -> (String, String, String) {
+pub async fn curl(controller: &Controller, port: u16, arguments: &[&str], path: &str) -> (String, String, String) {
     let mut curl = Command::new("curl");
-    curl.args(["-sS", "--path-as-is", "-w", "\n%{http_code}\n%{content_type}", "--cacert"]).arg(controller.file("server_ca.pem"));
+    curl.args(["-sS", "--http1.1", "--path-as-is", "-w", "\n%{http_code}\n%{content_type}", "--cacert"])
+        .arg(controller.file("server_ca.pem"));
     curl.arg("--cert").arg(controller.file("client.pem")).args(["--resolve", &format!("{AMPHORA}:{port}:127.0.0.1")]);
     let output = curl.args(arguments).arg(format!("https://{AMPHORA}:{port}{path}")).output().await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -56,6 +63,7 @@ async fn octavias_driver_finds_no_difference_to_octavias_agent() {
     let more = ["--reloads", "200", "--heartbeat-port", &heartbeats];
     let steps = controller.drive(bed.address().port(), &SCENARIOS, Path::new(BASE), &more).await;
     assert_eq!(differences(&steps), "");
+    assert!(steps.iter().all(|step| step.retries == 0), "{steps:?}");
     assert_eq!(result(&steps, "reloads")["failed"], 0, "requests failed while haproxy was reloaded");
     println!("reloads: {}", result(&steps, "reloads"));
 }
@@ -69,9 +77,11 @@ async fn haproxy_serves_on_while_the_host_is_killed_and_the_next_host_knows_it()
     let ports = [free_port(), free_port()].map(|port| port.to_string());
     let member = free_port();
     let members = tokio::net::TcpListener::bind(("127.0.0.1", member)).await.unwrap();
+    let rest = Arc::new(Notify::new());
+    let gate = rest.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = members.accept().await {
-            tokio::spawn(answer(stream));
+            tokio::spawn(answer(stream, gate.clone()));
         }
     });
     let (member, store) = (format!("127.0.0.1:{member}"), store.to_str().unwrap().to_owned());
@@ -80,7 +90,8 @@ async fn haproxy_serves_on_while_the_host_is_killed_and_the_next_host_knows_it()
     let host = Process::start(&bed).await;
     controller.drive(host.address.port(), &["create"], Path::new(BASE), &more).await;
     let ask = async || {
-        let output = Command::new("curl").args(["-sS", &format!("http://127.0.0.1:{}/", ports[0])]).output().await.unwrap();
+        let output =
+            Command::new("curl").args(["-sS", &format!("http://127.0.0.1:{}/", ports[0])]).output().await.unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     assert_eq!(ask().await, "here");
@@ -93,21 +104,32 @@ async fn haproxy_serves_on_while_the_host_is_killed_and_the_next_host_knows_it()
     let (_, _, details) = curl(&controller, host.address.port(), &[], "/1.0/details").await;
     let details: Value = serde_json::from_str(&details).unwrap();
     assert_eq!(details["haproxy_count"], 1, "{details}");
-    // The controller goes on as if nothing had been: a reload of the same process, no start.
+    // The controller goes on as if nothing had been: a reload of the same process, no start. What began before it ends well.
+    let mut slow = TcpStream::connect(format!("127.0.0.1:{}", ports[0])).await.unwrap();
+    slow.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut begun = Vec::new();
+    while !begun.ends_with(b"he") {
+        assert_ne!(slow.read_buf(&mut begun).await.unwrap(), 0, "{begun:?}");
+    }
     controller.drive(host.address.port(), &["create"], Path::new(BASE), &more).await;
     assert_eq!((ask().await.as_str(), haproxy(&bed)), ("here", pid));
+    rest.notify_one();
+    slow.read_to_end(&mut begun).await.unwrap();
+    assert!(begun.ends_with(b"here"), "{}", String::from_utf8_lossy(&begun));
     controller.drive(host.address.port(), &["create", "delete-last"], Path::new(BASE), &more).await;
     assert!(!Path::new(&format!("/proc/{pid}/exe")).exists(), "it runs on");
     host.terminate().await;
 }
 
-/// A web server whose answer is always the same.
-async fn answer(mut stream: tokio::net::TcpStream) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// A web server whose answer is always the same; the second half of `/slow` waits.
+async fn answer(mut stream: TcpStream, gate: Arc<Notify>) {
     let mut head = [0; 4096];
-    while let Ok(1..) = stream.read(&mut head).await {
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhere";
-        if stream.write_all(answer).await.is_err() {
+    while let Ok(length @ 1..) = stream.read(&mut head).await {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhe").await;
+        if head[..length].starts_with(b"GET /slow") {
+            gate.notified().await;
+        }
+        if stream.write_all(b"re").await.is_err() {
             return;
         }
     }
@@ -146,7 +168,10 @@ async fn what_is_hostile_or_broken_is_refused_and_changes_nothing() {
         ("program evil\n    command /bin/touch /tmp/evil\n", "program"),
         ("global\n    lua-load /tmp/evil.lua\n", "lua-load"),
         ("backend b\n    option external-check\n    external-check command /bin/touch\n", "external-check"),
-        ("frontend x\n    mode http\n    bind 127.0.0.1:1 ssl crt-list /var/lib/octavia/certs/lb1/none.pem\n", "none.pem"),
+        (
+            "frontend x\n    mode http\n    bind 127.0.0.1:1 ssl crt-list /var/lib/octavia/certs/lb1/none.pem\n",
+            "none.pem",
+        ),
         ("nonsense\n", "nonsense"),
     ] {
         let (status, kind, body) = put(&format!("{good}{line}"), "lb1").await;
@@ -159,7 +184,10 @@ async fn what_is_hostile_or_broken_is_refused_and_changes_nothing() {
     // Ways out of the directory.
     for id in ["..", "%2e%2e", "%2e%2e%2f%2e%2e%2fetc", "..%5c..", "lb1%00", "."] {
         let (status, kind, body) = put(&good, id).await;
-        assert!(["400", "404", "405"].contains(&status.as_str()) && kind == "application/json", "{id}: {status} {kind} {body}");
+        assert!(
+            ["400", "404", "405"].contains(&status.as_str()) && kind == "application/json",
+            "{id}: {status} {kind} {body}"
+        );
         for file in ["x.pem", "..%2f..%2fx.pem", "%2e%2e", "a%2fb.pem"] {
             let path = format!("/1.0/loadbalancer/{id}/certificates/{file}");
             let (status, kind, _) = curl(&controller, port, &["-X", "PUT", "--data-binary", "x"], &path).await;
@@ -190,7 +218,8 @@ async fn what_is_hostile_or_broken_is_refused_and_changes_nothing() {
     let other = Controller::new().await.unwrap();
     for arguments in [vec!["--cert".to_owned(), other.file("client.pem").display().to_string()], Vec::new()] {
         let mut curl = Command::new("curl");
-        curl.args(["-sS", "--resolve", &format!("{AMPHORA}:{port}:127.0.0.1"), "--cacert"]).arg(controller.file("server_ca.pem"));
+        curl.args(["-sS", "--resolve", &format!("{AMPHORA}:{port}:127.0.0.1"), "--cacert"])
+            .arg(controller.file("server_ca.pem"));
         let output = curl.args(&arguments).arg(format!("https://{AMPHORA}:{port}/")).output().await.unwrap();
         assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
     }

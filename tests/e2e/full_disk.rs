@@ -48,7 +48,7 @@ async fn a_full_disk_refuses_writes_and_loses_nothing() {
     let start = async || {
         let mut command = disk.command(&binary());
         command.arg("--config").arg(bed.config_file()).env_remove("RUST_BACKTRACE");
-        Process::of(command).await.unwrap_or_else(|log| panic!("the host did not start:\n{log}"))
+        Process::of(command, "default").await.unwrap_or_else(|log| panic!("the host did not start:\n{log}"))
     };
     let process = start().await;
     let address = process.address;

@@ -3,6 +3,7 @@
 
 mod access;
 mod amphora;
+mod amphora_network;
 mod crash;
 mod durability;
 mod full_disk;
@@ -11,6 +12,7 @@ mod limits;
 mod loading;
 mod many;
 mod neighbours;
+mod occi;
 mod octavia;
 mod operating;
 mod plankton;

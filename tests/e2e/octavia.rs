@@ -62,21 +62,22 @@ pub const CALLS: [(&str, &str, &[&str]); 14] = [
 ];
 
 /// The scenarios of that table, and others that show that it works, in an order in which they work.
-pub const SCENARIOS: [&str; 20] = [
+pub const SCENARIOS: [&str; 21] = [
     "info",
     "agent-config",
     "create",
     "traffic",
     "heartbeat",
+    "reloads",
     "create-tls",
     "traffic",
     "update",
     "policy",
+    "client-auth",
     "rotate-listener-certificate",
     "traffic",
     "disable",
     "restart",
-    "reloads",
     "bad-config",
     "again",
     "delete-one",
@@ -91,6 +92,7 @@ pub struct Step {
     pub scenario: String,
     pub name: String,
     pub result: Value,
+    pub retries: u64,
     pub calls: Vec<String>,
 }
 
@@ -99,7 +101,8 @@ impl Step {
         let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
         let calls = line["requests"].as_array().into_iter().flatten().map(call).collect();
         let result = line["result"].clone();
-        Self { scenario: text("scenario"), name: text("step"), result, calls }
+        let retries = line["retries"].as_u64().unwrap_or(u64::MAX);
+        Self { scenario: text("scenario"), name: text("step"), result, retries, calls }
     }
 }
 

@@ -3,11 +3,10 @@
 //! What is read is in [`machine`](crate::machine). Reading blocks for well below a millisecond, so that it is done where
 //! the guest runs; only entering another network namespace is done on a thread of its own.
 
-use std::path::Path;
-
 use crate::machine::{self, Network as Interface};
 use crate::plugin::GuestState;
 use crate::plugin::bindings::system::{CpuTimes, Error, Host, MemorySizes, Network};
+use crate::program::{ProgramError, Programs};
 
 impl From<Interface> for Network {
     fn from(network: Interface) -> Self {
@@ -27,11 +26,15 @@ fn unavailable(error: impl ToString) -> Error {
 }
 
 impl GuestState {
-    /// The namespace of a program, or of the host.
-    fn namespace(&self, program: Option<&str>) -> Result<Option<&Path>, Error> {
+    /// What the operator's entry says of a program; none if none is asked about.
+    fn of_program<'a, T>(
+        &'a self,
+        program: Option<&str>,
+        fact: impl FnOnce(&'a Programs, &str) -> Result<T, ProgramError>,
+    ) -> Result<Option<T>, Error> {
         let Some(program) = program else { return Ok(None) };
         let programs = self.plugin.programs.as_ref().ok_or(Error::Denied)?;
-        programs.network_namespace(program).map_err(unavailable)
+        fact(programs, program).map(Some).map_err(unavailable)
     }
 }
 
@@ -51,8 +54,11 @@ impl Host for GuestState {
         Ok(times.map_err(unavailable))
     }
 
-    async fn memory(&mut self) -> wasmtime::Result<Result<MemorySizes, Error>> {
-        let budget = self.plugin.programs.as_ref().and_then(|programs| programs.memory()).unwrap_or(u64::MAX);
+    async fn memory(&mut self, program: Option<String>) -> wasmtime::Result<Result<MemorySizes, Error>> {
+        let budget = match self.of_program(program.as_deref(), Programs::memory) {
+            Ok(budget) => budget.unwrap_or(u64::MAX),
+            Err(error) => return Ok(Err(error)),
+        };
         let sizes = machine::memory().map(|sizes| sizes.within(budget)).map(|sizes| MemorySizes {
             total: sizes.total,
             free: sizes.free,
@@ -78,8 +84,8 @@ impl Host for GuestState {
     }
 
     async fn networks(&mut self, program: Option<String>) -> wasmtime::Result<Result<Vec<Network>, Error>> {
-        let namespace = match self.namespace(program.as_deref()) {
-            Ok(namespace) => namespace,
+        let namespace = match self.of_program(program.as_deref(), Programs::network_namespace) {
+            Ok(namespace) => namespace.flatten(),
             Err(error) => return Ok(Err(error)),
         };
         let networks = match namespace {

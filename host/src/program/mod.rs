@@ -213,10 +213,12 @@ impl Programs {
         &self.inner.directory
     }
 
-    /// Bytes of address space of the program that may have most of it; none without programs.
-    #[must_use]
-    pub fn memory(&self) -> Option<u64> {
-        self.inner.entries.values().map(|entry| entry.limits.memory.get()).max()
+    /// Bytes of address space that a process of this program may have.
+    ///
+    /// # Errors
+    /// `Unlisted`.
+    pub fn memory(&self, program: &str) -> Result<u64, ProgramError> {
+        Ok(self.inner.entry(program)?.limits.memory.get())
     }
 
     /// Where the interfaces are that this program has; none if they are the host's.

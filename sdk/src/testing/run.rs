@@ -156,6 +156,8 @@ impl Exchange<'_> {
                 "a continuation is {} bytes long, over 64 KiB",
                 continuation.len()
             );
+            // Other requests and jobs may have run meanwhile.
+            self.app.host().state(|state| state.caller = Some(self.request.caller.clone()));
             step = self.app.plugin.resume(self.request, &continuation, event);
         }
         panic!("the answer does not come to an end: {STEPS} steps, the last one is {step:?}");

@@ -3,6 +3,7 @@
 //! Absolute numbers are the machine's; only ratios of one run mean anything. So all servers run during
 //! the whole measurement, each round measures all of them in turn, and medians over the rounds count.
 
+mod amphora;
 mod cases;
 mod idle;
 mod images;
@@ -27,7 +28,7 @@ cargo xtask bench [OPTIONS]
 
   --rounds N            how often everything is measured (5)
   --seconds N           how long each measurement takes (3)
-  --only PART           one of small, objects, images
+  --only PART           one of small, objects, images, details
   --wasmtime PATH       the wasmtime 48 to compare with (the one on the path)
 ";
 
@@ -50,6 +51,8 @@ enum Part {
     Objects,
     /// Pages of images.
     Images,
+    /// `GET details` beside octavia's agent.
+    Details,
 }
 
 impl Part {
@@ -58,6 +61,7 @@ impl Part {
             "small" => Ok(Self::Small),
             "objects" => Ok(Self::Objects),
             "images" => Ok(Self::Images),
+            "details" => Ok(Self::Details),
             _ => Err(Failure(format!("no part {name}\n\n{USAGE}"))),
         }
     }
@@ -88,6 +92,10 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome {
     }
     if wanted(Part::Images) {
         report::pages(&images::measure(workspace, &directory.join("images"), options.rounds, options.length)?);
+    }
+    if wanted(Part::Details) {
+        let measured = amphora::measure(workspace, &directory.join("details"), options.rounds, options.length)?;
+        measured.iter().for_each(report::details);
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::amphora::Details;
 use super::cases::Case;
 use super::idle::Idle;
 use super::images::{COUNTS, Pages};
@@ -89,6 +90,22 @@ pub fn objects(measured: &Objects) {
     }
     let bar = format!("< {}", mebibytes(GROWTH));
     line("growth of the host's memory", &mebibytes(measured.growth), &bar, measured.growth < GROWTH);
+}
+
+/// The plugin's `GET details` is this many times the agent's.
+const DETAILS_RATE: f64 = 20.0;
+
+/// Print how often details were told.
+pub fn details(measured: &Details) {
+    println!("\n{:<60}{:>10}{:>11}", "GET details, four clients with certificates", "measured", "bar");
+    let ways =
+        [("connections kept", &measured.kept, &measured.agent_kept), ("new ones", &measured.new, &measured.agent_new)];
+    for (way, ours, theirs) in ways {
+        let (Some(our), Some(their)) = (median(ours), median(theirs)) else { continue };
+        let rate = our / their;
+        let name = format!("{way}: {our:.0}/s, octavia's agent {their:.1}/s");
+        line(&name, &format!("{rate:.1}"), &format!(">= {DETAILS_RATE}"), rate >= DETAILS_RATE);
+    }
 }
 
 fn line(name: &str, value: &str, bar: &str, passed: bool) {

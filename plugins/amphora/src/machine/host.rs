@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use plugbay_sdk::{process, system, udp};
 
 use super::{Cpu, Fault, Machine, Memory, Network, Output, State};
+use crate::haproxy;
 
 /// Most bytes of printed output that are looked at: the last.
 const PRINTED: u32 = 16 * 1024;
@@ -123,7 +124,7 @@ impl Machine for Host {
     }
 
     fn memory(&self) -> Result<Memory, Fault> {
-        system::memory().map(|sizes| kilobytes(&sizes)).map_err(of_system)
+        system::memory(Some(haproxy::store::PROGRAM)).map(|sizes| kilobytes(&sizes)).map_err(of_system)
     }
 
     fn disk(&self) -> Result<(u64, u64), Fault> {

@@ -65,7 +65,7 @@ pub mod system {
     }
 
     /// Memory.
-    pub fn memory() -> Result<MemorySizes, Error> {
+    pub fn memory(_program: Option<&str>) -> Result<MemorySizes, Error> {
         Err(Error::Denied)
     }
 

@@ -95,7 +95,7 @@ fn dialogue(request: &Request, params: Params) -> Handled {
 fn numbers(_: &Request, _: Params) -> Handled {
     let all = || -> Result<Value, system::Error> {
         let (cpu, memory, (used, available), load) =
-            (system::cpu()?, system::memory()?, system::disk()?, system::load()?);
+            (system::cpu()?, system::memory(Some("cat"))?, system::disk()?, system::load()?);
         let networks: Vec<_> = system::networks(None)?
             .into_iter()
             .map(|one| json!({"name": one.name, "addresses": one.addresses}))

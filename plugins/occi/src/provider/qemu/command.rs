@@ -164,3 +164,48 @@ pub fn line(machine: &Entity, settings: &settings::Qemu, devices: &[Device], see
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{entity::Attributes, model::infrastructure::id};
+
+    fn entity(kind: &str, pairs: &[(&str, Value)]) -> Entity {
+        let attributes: Attributes = pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let (seq, path) = ("0123456789abcdef0123456789abcdef".to_owned(), format!("/{kind}/x"));
+        Entity { seq, path, kind: id(kind), mixins: Vec::new(), attributes, links: Vec::new(), ends: None }
+    }
+
+    #[test]
+    fn a_machine_waits_for_the_monitor_and_cannot_start_programs() {
+        let machine = entity("compute", &[(CORES, json!(2)), (MEMORY, json!(0.0625))]);
+        let line = line(&machine, &settings::Qemu::default(), &[], false, true);
+        let after = |option: &str| line.iter().skip_while(|word| *word != option).nth(1).map(String::as_str);
+        assert!(line.iter().any(|word| word == "-S"));
+        assert_eq!((after("-m"), after("-smp"), after("-loadvm")), (Some("64"), Some("2"), Some("hibernation")));
+        assert!(after("-sandbox").unwrap().contains("spawn=deny"));
+        assert_eq!(after("-uuid"), Some("01234567-89ab-cdef-0123-456789abcdef"));
+    }
+
+    #[test]
+    fn every_disk_says_its_format_and_its_place() {
+        let link = entity("storagelink", &[]);
+        let device = disk_device(&link, &link.seq, "storages/x.qcow2", 7);
+        assert_eq!((&device.backend["driver"], &device.backend["file"]["driver"]), (&json!("qcow2"), &json!("file")));
+        assert_eq!(device.frontend["addr"], json!("0x7"));
+        assert_eq!(device.frontend["drive"], device.backend["node-name"]);
+    }
+
+    #[test]
+    fn a_network_is_the_bridge_of_its_label_or_leads_nowhere() {
+        let mut settings = settings::Qemu::default();
+        settings.bridges.insert("lan".to_owned(), "br0".to_owned());
+        let link = entity("networkinterface", &[(MAC, json!("52:54:00:00:00:01"))]);
+        let lan = entity("network", &[("occi.network.label", json!("lan")), ("occi.network.state", json!("active"))]);
+        let device = interface(&link, &settings, &lan, 5).unwrap();
+        assert_eq!((&device.backend["br"], device.connected), (&json!("br0"), true));
+        let other = interface(&link, &settings, &entity("network", &[]), 5).unwrap();
+        assert_eq!((&other.backend["restrict"], &other.backend["dhcpstart"]), (&json!(true), &json!("10.0.2.15")));
+        assert!(!other.connected);
+    }
+}

@@ -11,7 +11,9 @@
 use serde_json::{Value, json};
 
 use super::{
-    END_MS, HIBERNATION, Qemu, Status, disk, process,
+    HIBERNATION, Qemu, Status, disk,
+    life::END_MS,
+    process,
     qmp::Command,
     record::{Copy, Hibernation, Record},
     refused,
