@@ -108,7 +108,7 @@ impl Default for Qemu {
             processor: "qemu64".to_owned(),
             images: "images".to_owned(),
             most_cores: 4,
-            most_memory: 4.0,
+            most_memory: 8.0,
             most_disk: 64.0,
             patience: 60,
             bridges: BTreeMap::new(),
