@@ -17,6 +17,8 @@ mod qmp;
 pub mod record;
 mod seed;
 mod settle;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::rc::Rc;
