@@ -14,7 +14,8 @@ fn seen(word: &str) -> Option<Seen> {
     Some(match word {
         "running" => Seen::State("active"),
         "paused" | "suspended" => Seen::State("suspended"),
-        "prelaunch" | "preconfig" | "inmigrate" | "shutdown" => Seen::State("inactive"),
+        // Not `shutdown`: until the process has ended, another cannot take its place.
+        "prelaunch" | "preconfig" | "inmigrate" => Seen::State("inactive"),
         "guest-panicked" => Seen::Error("The guest panicked.".to_owned()),
         "io-error" => Seen::Error("A disk of the machine cannot be written.".to_owned()),
         "internal-error" | "watchdog" => Seen::Error(format!("The machine was stopped: {word}.")),
@@ -185,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_is_no_state() {
-        for word in ["save-vm", "restore-vm", "finish-migrate", "postmigrate", "debug", "colo", ""] {
+        for word in ["shutdown", "save-vm", "restore-vm", "finish-migrate", "postmigrate", "debug", "colo", ""] {
             assert_eq!(seen(word), None, "{word}");
         }
         assert_eq!(seen("paused"), Some(Seen::State("suspended")));

@@ -40,7 +40,7 @@ impl From<Silence> for Failure {
         match silence {
             Silence::Denied => Failure::Unavailable(DENIED.to_owned()),
             Silence::Late => Failure::Unavailable("The machine does not answer; try again.".to_owned()),
-            Silence::Nobody(_) => Failure::Refused("The machine has just ended.".to_owned()),
+            Silence::Nobody(why) => Failure::Refused(format!("The machine has just ended: {why}.")),
         }
     }
 }
