@@ -55,7 +55,7 @@ impl Service {
             return self.save(path, &invocation);
         }
         self.act_on(&[path.to_owned()], &invocation, false)?;
-        Ok(Acted::Entity(Box::new(entities::existing(&self.keys, path)?.entity)))
+        Ok(Acted::Entity(Box::new(self.observed_existing(path)?.entity)))
     }
 
     /// Run an action on all entities of a collection: on all, or on none. Those that are already where it leads to
@@ -170,6 +170,10 @@ impl Service {
             show(&mut after, seen);
         }
         entities::update(&self.keys, batch, before, &after)?;
+        if before.entity == after {
+            // Whoever looked at it meanwhile, and saw what has passed, is to look again.
+            batch.put_json(self.keys.entity(&after.path), &after)?;
+        }
         self.follow_links(&after, batch)
     }
 

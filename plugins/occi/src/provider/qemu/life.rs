@@ -152,6 +152,12 @@ impl Qemu {
             return match found {
                 // It is being written to its disk.
                 None if self.record(machine)?.hibernation == Hibernation::Saving => Ok(Some(Seen::State("suspended"))),
+                // It is being started again.
+                Some(Seen::State("inactive"))
+                    if self.record(machine)?.leaving.is_some_and(|leaving| leaving.restart) =>
+                {
+                    Ok(None)
+                }
                 found => Ok(found),
             };
         }

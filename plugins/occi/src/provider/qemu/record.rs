@@ -45,10 +45,13 @@ pub struct Record {
     pub copies: Vec<Copy>,
 }
 
+/// In place of a process: the next is being started.
+pub const BEING_STARTED: u32 = 0;
+
 /// A guest that was asked to power itself off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leaving {
-    /// Which process; another one was not asked.
+    /// Which process; another one was not asked. [`BEING_STARTED`] when it has left and its successor is on its way.
     pub pid: u32,
     /// When its time is up, in milliseconds since 1970.
     pub until: u64,

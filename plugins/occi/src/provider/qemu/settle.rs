@@ -15,7 +15,7 @@ use super::{
     life::END_MS,
     process,
     qmp::Command,
-    record::{Copy, Hibernation, Record},
+    record::{BEING_STARTED, Copy, Hibernation, Leaving, Record},
     refused,
 };
 use crate::{
@@ -28,6 +28,9 @@ const FORGET: &str = "forget";
 
 /// How long a request waits for a guest to be written to its disk.
 const SAVING_MS: u64 = 5_000;
+
+/// How long a machine may take to be started again before somebody else tries.
+const START_MS: u64 = 15_000;
 
 /// What became of one of QEMU's jobs.
 enum Job {
@@ -204,31 +207,41 @@ impl Qemu {
     /// A guest was asked to power itself off.
     fn go_on_leaving(&self, machine: &Entity, record: &Record) -> Result<Left, Failure> {
         let Some(leaving) = record.leaving else { return Ok(Left::Nothing) };
-        let is_same = match self.status(machine)? {
+        let now = self.programs.now();
+        let (left, in_time) = (leaving.until.saturating_sub(now), now < leaving.until);
+        let mut next = leaving.restart.then(|| Leaving { pid: BEING_STARTED, until: now + START_MS, restart: true });
+        match self.status(machine)? {
             Status::Running(pid) if pid == leaving.pid => {
-                let now = self.programs.now();
-                if now < leaving.until {
-                    return Ok(Left::LookIn(leaving.until - now));
+                if in_time {
+                    return Ok(Left::LookIn(left));
                 }
                 plugbay_sdk::warn!("{} did not power itself off and is ended", machine.path);
                 self.programs.stop(&process(machine), END_MS)?;
-                true
             }
-            Status::Running(_) => false,
-            Status::Absent | Status::Ended { .. } => true,
-        };
+            // Somebody is about to; if nobody ends it, the machine was started all the same, or is now.
+            _ if leaving.pid == BEING_STARTED && in_time => return Ok(Left::LookIn(left.min(200))),
+            Status::Running(_) => next = None,
+            Status::Absent | Status::Ended { .. } => {}
+        }
         // Only one of several who look may start it again.
         let mine = self.change(machine, false, |record| {
             let mine = record.leaving == Some(leaving);
             if mine {
-                record.leaving = None;
+                record.leaving = next;
             }
             Ok(mine)
         })?;
-        if is_same && mine && leaving.restart {
-            self.spawn(machine)?;
+        if !mine || next.is_none() {
+            return Ok(Left::Nothing);
         }
-        Ok(Left::Nothing)
+        let started = self.spawn(machine);
+        self.change(machine, false, |record| {
+            if record.leaving == next {
+                record.leaving = None;
+            }
+            Ok(())
+        })?;
+        started.map(|()| Left::Nothing)
     }
 
     /// Begin a copy of a machine's disk.

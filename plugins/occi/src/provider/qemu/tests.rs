@@ -208,6 +208,21 @@ fn a_machine_is_not_seen_to_end_while_it_is_restarted() {
     qemu.act_on_machine(&machine, "restart", "graceful").unwrap();
     fake.status.set(Some(Status::Ended { status: Some(0), signal: None }));
     assert_eq!(qemu.observe(&machine), Ok(None));
+    // The one who was to start it was killed: another takes over when its time is up.
+    let taken = Leaving { pid: record::BEING_STARTED, until: 1_000, restart: true };
+    qemu.change(&machine, false, |record| {
+        record.leaving = Some(taken);
+        Ok(())
+    })
+    .unwrap();
+    assert!(matches!(qemu.settle(&machine), Ok(Left::LookIn(_))));
+    fake.status.set(RUNS);
+    assert_eq!(qemu.observe(&machine), Ok(Some(Seen::State("active"))));
+    *fake.word.borrow_mut() = Some("prelaunch");
+    assert_eq!(qemu.observe(&machine), Ok(None));
+    fake.pause(1_000);
+    assert_eq!(qemu.settle(&machine), Ok(Left::Nothing));
+    assert_eq!(qemu.record(&machine).unwrap().leaving, None);
 }
 
 #[test]
