@@ -188,7 +188,11 @@ async fn open_services(config: &Config, metrics: Metrics) -> Result<Services, St
     let keys = Arc::new(KeyRing::open(&config.data_dir.join("host.key"))?);
     keys.check(&store).await.map_err(StartError::HostKey)?;
     let (directories, programs) = (config.data_dir.join("plugins"), config.data_dir.join("programs"));
-    Ok(Services { store, blobs, keys, metrics, directories, programs })
+    let unreachable = match config.admin.bind {
+        config::AdminBind::Tcp(address) => vec![address],
+        config::AdminBind::Off => Vec::new(),
+    };
+    Ok(Services { store, blobs, keys, metrics, directories, programs, unreachable })
 }
 
 /// See that the blob folder is the one of this store, before the sweep removes what the store does not

@@ -3,6 +3,7 @@
 //! Owns what the host remembers of a plugin across restarts (its schema), and the making of a
 //! [`Plugin`] out of its configuration. Names no plugin.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,8 +15,10 @@ use crate::config::PluginConfig;
 use crate::jobs::Queue;
 use crate::layout::{Area, Prefix};
 use crate::metrics::Metrics;
+use crate::outbound::{Outbound, SystemResolver};
 use crate::plugin::{LoadError, Place, Plugin};
 use crate::program::{Adopted, Programs};
+use crate::secret::Secrets;
 use crate::store::{Commit, Op, Store};
 
 /// The rest of the key under which a plugin's schema is kept.
@@ -36,6 +39,8 @@ pub struct Services {
     pub directories: PathBuf,
     /// Where the host keeps what it knows of programs, a directory for each plugin.
     pub programs: PathBuf,
+    /// Sockets of the host that no plugin may reach, whatever its table says.
+    pub unreachable: Vec<SocketAddr>,
 }
 
 impl Services {
@@ -54,25 +59,39 @@ impl Services {
         Ok(Plugin::new(config, keys, blobs, jobs, self.keys.clone(), place, metrics))
     }
 
-    /// The private directory, and the programs that run there, those found running included.
+    /// What it was granted of the machine and of the world. Programs found running are known from then on.
     async fn place(&self, config: &PluginConfig) -> Result<Place, LoadError> {
+        let mut place = Place::default();
+        if config.grants("http-client") {
+            let resolver = Arc::new(SystemResolver::default());
+            place.outbound = Some(Outbound::open(&config.outbound, self.unreachable.clone(), resolver)?);
+        }
+        if config.grants("secrets") {
+            let (store, ring) = (self.store.clone(), self.keys.clone());
+            let (name, given) = (config.name.clone(), config.secrets.clone());
+            let open = move || Secrets::open(store, ring, &name, &given);
+            let opened = tokio::task::spawn_blocking(open).await.map_err(|_| LoadError::Stopping)?;
+            place.secrets = Some(opened?);
+        }
         let runs = config.grants("process");
         if !runs && !config.grants("filesystem") {
-            return Ok(Place::default());
+            return Ok(place);
         }
         let directory = self.directories.join(&config.name);
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
-        if !runs {
-            return Ok(Place { directory: Some(directory), programs: None });
-        }
         let directory = directory.canonicalize()?;
-        let programs = Programs::open(&config.name, &directory, &self.programs.join(&config.name), &config.programs)?;
-        let adopted = programs.adopt().await?;
-        if adopted != Adopted::default() {
-            let Adopted { running, ended, unreadable } = adopted;
-            tracing::info!(plugin = config.name, ?running, ?ended, ?unreadable, "programs of an earlier host");
+        if runs {
+            let folder = self.programs.join(&config.name);
+            let programs = Programs::open(&config.name, &directory, &folder, &config.programs)?;
+            let adopted = programs.adopt().await?;
+            if adopted != Adopted::default() {
+                let Adopted { running, ended, unreadable } = adopted;
+                tracing::info!(plugin = config.name, ?running, ?ended, ?unreadable, "programs of an earlier host");
+            }
+            place.programs = Some(programs);
         }
-        Ok(Place { directory: Some(directory), programs: Some(programs) })
+        place.directory = Some(directory);
+        Ok(place)
     }
 
     /// The schema of what the plugin keeps; none if it never ran.

@@ -55,6 +55,21 @@ fn a_table_is_both_what_is_described_and_what_is_dispatched() {
 }
 
 #[test]
+fn an_optional_slash_goes_before_the_rest_of_another_route() {
+    let app = TestApp::new(|| {
+        let surface = Surface::new("main").optional_trailing_slash();
+        let surface = surface.route(Route::get("/images/{id}", "show").open(), |_: &Request, params: Params| {
+            Answer::text(200, params.get("id"))
+        });
+        let rest = Route::get("/{*rest}", "rest").open();
+        Plugin::new("1").surface(surface.route(rest, |_: &Request, _: Params| Answer::text(200, "the rest")))
+    });
+    assert_eq!(app.get("/images/a/").send().text(), "a");
+    assert_eq!(app.get("/images/a/b/").send().text(), "the rest");
+    assert_eq!(app.get("/").send().text(), "the rest");
+}
+
+#[test]
 fn the_host_answers_what_never_reaches_the_plugin() {
     let app = TestApp::new(by_table);
     assert_eq!(app.get("/images/x").send().expect(401).header("x-api"), Some("1"));

@@ -54,7 +54,6 @@ async fn imports_that_are_not_offered_or_granted_are_refused_by_name() {
         ("sockets", import("wasi:sockets/tcp@0.2.0"), "sockets are not offered"),
         ("unknown", import("acme:thing/api@1.0.0"), "acme:thing/api@1.0.0"),
         ("newer", import("plugbay:plugin/kv@0.2.0"), "offers plugbay:plugin/kv@0.1.0"),
-        ("draft", import("plugbay:plugin/secrets@0.1.0"), "does not serve that interface yet"),
         ("ungranted", import("plugbay:plugin/process@0.1.0"), "add \"process\" to `grants`"),
         ("missing", import("plugbay:plugin/teleport@0.1.0"), "no such interface"),
     ];

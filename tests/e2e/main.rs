@@ -10,6 +10,8 @@ mod full_disk;
 mod jobs;
 mod limits;
 mod loading;
+mod lxd;
+mod lxd_servers;
 mod many;
 mod neighbours;
 mod occi;

@@ -21,7 +21,7 @@ async fn open(address: SocketAddr, head: String, body: usize) -> TcpStream {
     stream
 }
 
-async fn open_many(address: SocketAddr, count: usize, head: impl Fn(usize) -> String, body: usize) -> Vec<TcpStream> {
+pub async fn open_many(address: SocketAddr, count: usize, head: impl Fn(usize) -> String, body: usize) -> Vec<TcpStream> {
     let mut streams = Vec::with_capacity(count);
     for first in (0..count).step_by(AT_ONCE) {
         let mut opening = JoinSet::new();
@@ -33,7 +33,7 @@ async fn open_many(address: SocketAddr, count: usize, head: impl Fn(usize) -> St
     streams
 }
 
-fn resident_kib(id: u32) -> u64 {
+pub fn resident_kib(id: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()

@@ -81,7 +81,8 @@ impl Staging {
         self.one(digests, reader).await
     }
 
-    async fn one<S, E>(&self, digests: &[Algorithm], body: S) -> Result<Piece, StageError<E>>
+    /// One piece of a whole body, possibly without bytes, with these digests. On any error nothing of it is kept.
+    pub async fn one<S, E>(&self, digests: &[Algorithm], body: S) -> Result<Piece, StageError<E>>
     where
         S: Stream<Item = Result<Bytes, E>>,
     {

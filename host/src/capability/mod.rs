@@ -8,11 +8,13 @@
 pub mod blobs;
 mod config;
 pub mod crypto;
+mod http_client;
 mod identity;
 mod jobs;
 pub mod kv;
 mod log;
 mod process;
+mod secrets;
 mod system;
 mod types;
 mod udp;

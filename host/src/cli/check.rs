@@ -57,6 +57,7 @@ async fn check(file: &Path, name: &str, config: &Config, scratch: &Path) -> Resu
         metrics: Metrics::new(),
         directories: scratch.join("plugins"),
         programs: scratch.join("programs"),
+        unreachable: Vec::new(),
     };
     let cache = CompileCache::open(scratch.join("compiled"));
     let cache = cache.map_err(|error| CliError::file(scratch.display().to_string(), error))?;

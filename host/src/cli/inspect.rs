@@ -28,10 +28,9 @@ pub(super) struct Report {
     pub(super) asks: Asks,
     /// Why it is not served without a line of the configuration; empty if it is.
     pub(super) refusals: Vec<String>,
-    /// With these under `grants` and `deny` in its table, those below are what is left of the refusals.
+    /// With these under `grants` in its table, those below are what is left of the refusals.
     pub(super) grants: BTreeSet<String>,
-    pub(super) deny: BTreeSet<String>,
-    pub(super) refusals_with_lines: Vec<String>,
+    pub(super) refusals_with_grants: Vec<String>,
 }
 
 /// Print what a plugin file is and asks. With a configuration, its keys verify the signature.
@@ -66,24 +65,22 @@ fn look(subject: &Subject, config: Option<&Config>) -> Result<Report, CliError> 
     let engine = engine::offline().map_err(invalid)?;
     let component = Component::from_binary(&engine, &wasm).map_err(invalid)?;
     let asks = Asks::of(&engine, &component);
-    let asked = |grant: Grant| {
-        let names = INTERFACES.iter().filter(|(_, known)| *known == grant).map(|(name, _)| (*name).to_owned());
-        names.filter(|name| asks.capabilities.contains(name)).collect::<BTreeSet<String>>()
-    };
-    let lines = Decisions { grants: asked(Grant::Operator), deny: asked(Grant::Draft) };
+    let operators =
+        INTERFACES.iter().filter(|(_, grant)| *grant == Grant::Operator).map(|(name, _)| (*name).to_owned());
+    let grants: BTreeSet<String> = operators.filter(|name| asks.capabilities.contains(name)).collect();
+    let granted = Decisions { grants: grants.clone(), ..Decisions::default() };
     let refusals = contract::refusals(&engine, &component, &Decisions::default());
     Ok(Report {
         signature: signed(&subject.file, &name, &digest, config)?,
         bytes: wasm.len(),
         sha256: digest.to_string(),
         contract: format!("{}@{}", contract::PACKAGE, contract::VERSION),
-        refusals_with_lines: contract::refusals(&engine, &component, &lines),
+        refusals_with_grants: contract::refusals(&engine, &component, &granted),
         file,
         name,
         asks,
         refusals,
-        grants: lines.grants,
-        deny: lines.deny,
+        grants,
     })
 }
 
@@ -134,7 +131,6 @@ pub(super) fn text(report: &Report) -> String {
         let how = match known {
             Some(Grant::Types | Grant::Default) => "there by default",
             Some(Grant::Operator) => "only if its table grants it",
-            Some(Grant::Draft) => "not served by this host yet: `deny` makes it answer `denied`",
             None => "not known to this host",
         };
         text += &format!("  {:<12} {how}\n", table::plain(name));
@@ -155,16 +151,9 @@ pub(super) fn text(report: &Report) -> String {
     for reason in &report.refusals {
         text += &format!("  {}\n", table::plain(reason));
     }
-    let lists = [("grants", &report.grants), ("deny", &report.deny)].into_iter().filter(|(_, names)| !names.is_empty());
-    let lines: Vec<String> = lists
-        .map(|(list, names)| {
-            let names: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
-            format!("  {list} = [{}]\n", names.join(", "))
-        })
-        .collect();
-    if !lines.is_empty() && report.refusals_with_lines.is_empty() {
-        let without = if report.deny.is_empty() { "" } else { ", without what it is denied" };
-        text += &format!("\nThis loads it{without}:\n\n  [plugin.{}]\n{}", report.name, lines.concat());
+    if !report.grants.is_empty() && report.refusals_with_grants.is_empty() {
+        let names: Vec<_> = report.grants.iter().map(|name| format!("{name:?}")).collect();
+        text += &format!("\nThis loads it:\n\n  [plugin.{}]\n  grants = [{}]\n", report.name, names.join(", "));
     }
     text
 }

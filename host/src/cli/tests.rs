@@ -149,19 +149,17 @@ fn inspect_says_which_lines_a_plugin_needs() {
         sha256: "00".into(),
         contract: "plugbay:plugin@0.1.0".into(),
         signature: "none".into(),
-        asks: Asks { capabilities: names(&["types", "kv", "udp", "secrets", "magic"]), ..Asks::default() },
+        asks: Asks { capabilities: names(&["types", "kv", "udp", "magic"]), ..Asks::default() },
         refusals: vec!["imports udp".into()],
         grants: names(&["udp"]),
-        deny: names(&["secrets"]),
-        refusals_with_lines: Vec::new(),
+        refusals_with_grants: Vec::new(),
     };
     let said = text(&report);
     for part in [
         "kv           there by default",
         "udp          only if its table grants it",
-        "secrets      not served",
         "magic        not known",
-        "[plugin.notes]\n  grants = [\"udp\"]\n  deny = [\"secrets\"]\n",
+        "[plugin.notes]\n  grants = [\"udp\"]\n",
     ] {
         assert!(said.contains(part), "{part}\n{said}");
     }

@@ -14,6 +14,7 @@ use super::plugin::{Mount, PluginConfig};
 use super::resolve::is_name;
 use super::sections::AdminBind;
 use super::{Config, DEFAULT_AUTH, DEFAULT_LISTENER, NO_AUTH};
+use crate::outbound::OutboundConfig;
 
 /// Interfaces a plugin has only if the operator grants them.
 const GRANTED: [&str; 6] = ["filesystem", "http-client", "process", "secrets", "system", "udp"];
@@ -224,7 +225,12 @@ fn interfaces(plugin: &PluginConfig, key: &KeyPath, problems: &mut Problems) {
             problems.add(key.key("programs").key(name).key("path"), "write an absolute path");
         }
     }
-    let unused = [("process", "programs", plugin.programs.is_empty()), ("udp", "udp", plugin.udp.is_empty())];
+    let unused = [
+        ("process", "programs", plugin.programs.is_empty()),
+        ("udp", "udp", plugin.udp.is_empty()),
+        ("http-client", "outbound", plugin.outbound == OutboundConfig::default()),
+        ("secrets", "secrets", plugin.secrets.is_empty()),
+    ];
     for (interface, list, _) in unused.iter().filter(|(interface, _, empty)| !empty && !plugin.grants(interface)) {
         problems.add(key.key(list), format!("has a meaning with \"{interface}\" among the grants only"));
     }

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use super::units::{Period, Size};
 use crate::datagram::Destination;
+use crate::outbound::OutboundConfig;
 use crate::program::Program;
+use crate::secret::Given;
 
 /// All that the operator decides about one plugin.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -41,6 +43,10 @@ pub struct PluginConfig {
     pub programs: BTreeMap<String, Program>,
     /// Where it may send datagrams with the grant `udp`.
     pub udp: Vec<Destination>,
+    /// Where it may send requests with the grant `http-client`, and how much of that.
+    pub outbound: OutboundConfig,
+    /// What the operator gives it with the grant `secrets`: used by name, never read.
+    pub secrets: BTreeMap<String, Given>,
     /// Roles that satisfy its access rules, in place of its own default for that rule.
     pub roles: BTreeMap<String, Vec<String>>,
     /// Its own settings, as JSON. Dates become strings.
@@ -63,6 +69,8 @@ impl Default for PluginConfig {
             deny: Vec::new(),
             programs: BTreeMap::new(),
             udp: Vec::new(),
+            outbound: OutboundConfig::default(),
+            secrets: BTreeMap::new(),
             roles: BTreeMap::new(),
             config: serde_json::Map::new(),
         }

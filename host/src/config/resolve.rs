@@ -9,6 +9,7 @@ use super::listener::{Bind, Listener};
 use super::plugin::{Mount, PluginConfig};
 use super::sections::BlobUrl;
 use super::{Config, DEFAULT_AUTH, DEFAULT_LISTENER, NO_AUTH};
+use crate::secret::Given;
 
 /// Whether this can name a plugin, a listener or an auth table: 1 to 64 letters, digits, `-`, `_`
 /// and `.`, starting with a letter or digit. Such a name is safe in paths, URLs and metrics.
@@ -58,7 +59,10 @@ impl Config {
         self.plugin = tables
             .into_iter()
             .map(|(name, plugin)| {
-                let plugin = self.resolve_plugin(&name, plugin);
+                let mut plugin = self.resolve_plugin(&name, plugin);
+                for file in plugin.secrets.values_mut().flat_map(Given::files).chain(&mut plugin.outbound.ca) {
+                    *file = dir.join(&file);
+                }
                 (name, plugin)
             })
             .collect();

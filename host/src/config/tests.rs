@@ -59,9 +59,9 @@ mod reference {
     #[test]
     fn commented_lines_are_good_ones() {
         let texts = uncommented();
-        assert_eq!(texts.len(), 6);
+        assert_eq!(texts.len(), 8);
         for text in texts {
-            read(&text.replace("\ngrants = []", "\ngrants = [\"process\", \"udp\"]"));
+            read(&text.replace("\ngrants = []", "\ngrants = [\"process\", \"udp\", \"secrets\", \"http-client\"]"));
         }
     }
 
@@ -84,6 +84,8 @@ mod reference {
             "plugin.example.reuse",
             "plugin.example.limits",
             "plugin.example.breaker",
+            "plugin.example.outbound",
+            "plugin.example.outbound.limits",
         ] {
             let header = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
             let header = if table == "listener.limits" { format!("[[listener]]\n{header}") } else { header };
@@ -413,6 +415,10 @@ mod plugins {
         refuses(
             "[plugin.p]\nprograms.x = { path = \"/bin/sh\" }",
             "2 plugin.p.programs: has a meaning with \"process\"",
+        );
+        refuses(
+            "[plugin.p]\noutbound.allow = [\"https://a.example\"]",
+            "2 plugin.p.outbound: has a meaning with \"http-client\"",
         );
         refuses("[plugin.p]\nudp = [\"192.0.2.1:1\"]", "2 plugin.p.udp: has a meaning with \"udp\"");
         refuses("[plugin.p]\ngrants = [\"udp\"]\nudp = [\"localhost:1\"]", "3 plugin.p.udp");

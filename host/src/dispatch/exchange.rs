@@ -123,7 +123,7 @@ impl Exchange {
                 },
                 types::Step::Receive(receive) => {
                     let continuation = self.resumable(receive.continuation)?;
-                    (continuation, Event::Received(self.receive(receive.plan).await?))
+                    (continuation, Event::Received(Box::pin(self.receive(receive.plan)).await?))
                 }
             };
             step = match self.version.resumes() {

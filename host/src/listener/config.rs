@@ -125,8 +125,8 @@ pub struct HttpLimits {
     /// Bytes of a request's line and header fields; more is a 431. Default 64 KiB: object stores
     /// carry metadata in header fields, and 64 KiB is also the buffer that makes uploads fast.
     pub max_header_bytes: usize,
-    /// Number of header fields in a request; more is a 431. Default 100. Text renderings of OCCI and
-    /// object metadata send one field an attribute and want more; on HTTP/1.1 that costs each request
+    /// Number of header fields in a request; more is a 431. Default 100. APIs whose clients
+    /// send one field for each attribute want more; on HTTP/1.1 that costs each request
     /// about a microsecond, used or not.
     pub max_headers: usize,
     /// Time for a TLS handshake. Default 10 s.

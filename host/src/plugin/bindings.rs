@@ -27,4 +27,6 @@ wasmtime::component::bindgen!({
 });
 
 pub use self::exports::plugbay::plugin::{handler, job_runner, resumption};
-pub use self::plugbay::plugin::{blobs, config, crypto, identity, jobs, kv, log, process, system, types, udp};
+pub use self::plugbay::plugin::{
+    blobs, config, crypto, http_client, identity, jobs, kv, log, process, secrets, system, types, udp,
+};

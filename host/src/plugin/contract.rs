@@ -26,8 +26,6 @@ pub enum Grant {
     Default,
     /// There if the operator grants it.
     Operator,
-    /// Drafted in the contract; this host does not serve it.
-    Draft,
 }
 
 /// The interfaces of the contract that plugins import.
@@ -41,8 +39,8 @@ pub const INTERFACES: &[(&str, Grant)] = &[
     ("identity", Grant::Default),
     ("log", Grant::Default),
     ("config", Grant::Default),
-    ("secrets", Grant::Draft),
-    ("http-client", Grant::Draft),
+    ("secrets", Grant::Operator),
+    ("http-client", Grant::Operator),
     ("process", Grant::Operator),
     ("system", Grant::Operator),
     ("udp", Grant::Operator),
@@ -169,9 +167,6 @@ fn refuse_import(text: &str, item: &ComponentItem, decisions: &Decisions) -> Opt
         Grant::Operator if decisions.grants.contains(*interface) => None,
         Grant::Operator => Some(format!(
             "imports {text}: only an operator can give that; add \"{interface}\" to `grants` in the plugin's table, or to `deny` to load it with that interface answering `denied`"
-        )),
-        Grant::Draft => Some(format!(
-            "imports {text}: this host does not serve that interface yet; list \"{interface}\" under `deny` to load the plugin with it answering `denied`"
         )),
     }
 }

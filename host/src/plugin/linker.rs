@@ -9,7 +9,7 @@ use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem
 use wasmtime::component::{Component, HasSelf, Linker, LinkerInstance, ResourceType, Val};
 use wasmtime::{Engine, Result, bail};
 
-use super::bindings::{blobs, config, crypto, identity, jobs, kv, log, process, system, udp};
+use super::bindings::{blobs, config, crypto, http_client, identity, jobs, kv, log, process, secrets, system, udp};
 use super::contract::{Decisions, INTERFACES, PACKAGE};
 use super::state::GuestState;
 
@@ -57,6 +57,8 @@ fn add(linker: &mut Linker<GuestState>, interface: &str) -> Result<()> {
         "log" => log::add_to_linker::<_, Own>(linker, state),
         "config" => config::add_to_linker::<_, Own>(linker, state),
         "process" => process::add_to_linker::<_, Own>(linker, state),
+        "secrets" => secrets::add_to_linker::<_, Own>(linker, state),
+        "http-client" => http_client::add_to_linker::<_, Own>(linker, state),
         "system" => system::add_to_linker::<_, Own>(linker, state),
         "udp" => udp::add_to_linker::<_, Own>(linker, state),
         _ => Ok(()),

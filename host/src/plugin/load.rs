@@ -60,6 +60,12 @@ pub enum LoadError {
     /// The programs that the operator listed cannot be offered.
     #[error(transparent)]
     Programs(#[from] crate::program::OpenError),
+    /// The secrets that the operator gives cannot be used.
+    #[error(transparent)]
+    Secrets(#[from] crate::secret::GivenError),
+    /// The authorities that the operator trusts cannot be read.
+    #[error(transparent)]
+    Outbound(#[from] crate::outbound::OpenError),
     /// The store has data of a newer version.
     #[error(
         "it has schema {new}, but what the plugin keeps was last written by schema {kept}: going back is not possible; load a version with schema {kept} or later"

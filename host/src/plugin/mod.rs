@@ -45,7 +45,9 @@ use crate::config::PluginConfig;
 use crate::datagram::Datagrams;
 use crate::jobs::Queue;
 use crate::metrics::PluginMetrics;
+use crate::outbound::Outbound;
 use crate::program::Programs;
+use crate::secret::Secrets;
 
 pub use cache::CompileCache;
 pub use digest::Digest;
@@ -84,6 +86,10 @@ pub struct Plugin {
     pub programs: Option<Programs>,
     /// Where it may send datagrams.
     pub datagrams: Datagrams,
+    /// Its requests to others.
+    pub outbound: Option<Outbound>,
+    /// Its secrets.
+    pub secrets: Option<Secrets>,
     /// What is counted of it.
     pub metrics: PluginMetrics,
     /// Requests parked now may not exceed the operator's number.
@@ -104,13 +110,17 @@ pub struct Plugin {
     admission: Admission,
 }
 
-/// Where a plugin is on this machine.
+/// What a plugin was granted of this machine and of the world.
 #[derive(Default)]
 pub struct Place {
     /// Its private directory.
     pub directory: Option<PathBuf>,
     /// The programs that run there.
     pub programs: Option<Programs>,
+    /// Its requests to others.
+    pub outbound: Option<Outbound>,
+    /// Its secrets.
+    pub secrets: Option<Secrets>,
 }
 
 impl Plugin {
@@ -150,6 +160,8 @@ impl Plugin {
             directory: place.directory,
             programs: place.programs,
             datagrams: Datagrams::new(config.udp.clone()),
+            outbound: place.outbound,
+            secrets: place.secrets,
             metrics,
             config,
         }

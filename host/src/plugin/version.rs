@@ -135,9 +135,10 @@ impl Version {
         self.under_way.len()
     }
 
-    /// `handle` or `resume`.
+    /// `handle` or `resume`. The call is on the heap, so that a request that is parked afterwards does not go on
+    /// holding the room for it.
     pub async fn step(&self, call: &Arc<Call>, work: Work<'_>) -> Result<types::Step, CallError> {
-        match self.call(call, self.plugin.deadline(), work).await? {
+        match Box::pin(self.call(call, self.plugin.deadline(), work)).await? {
             Returned::Step(step) => Ok(step),
             Returned::Descriptor(_) | Returned::Outcome(_) => Err(CallError::Failed("host-call")),
         }

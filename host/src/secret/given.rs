@@ -70,6 +70,18 @@ pub enum Given {
 }
 
 impl Given {
+    /// Every file it names.
+    pub(crate) fn files(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            Self::Basic { file, .. }
+            | Self::Bearer { file, .. }
+            | Self::Header { file, .. }
+            | Self::Json { file, .. }
+            | Self::HmacKey { file } => vec![file],
+            Self::Identity { certificate, key } => vec![certificate, key],
+        }
+    }
+
     /// Read it. Blocks. The error is for the log and the operator, not for the plugin.
     pub(super) fn read(&self) -> Result<Secret, String> {
         match self {

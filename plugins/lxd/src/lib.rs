@@ -38,9 +38,9 @@ pub const OPERATOR: &str = "operator";
 /// Seconds between two runs of the sweep.
 const SWEEP: u32 = 15;
 
-/// What the plugin serves on a host without outbound HTTP and secrets.
+/// What the plugin serves on its host.
 pub fn plugin() -> Plugin {
-    on(&Outside::absent())
+    on(&Outside::host())
 }
 
 /// What the plugin serves with this world outside.

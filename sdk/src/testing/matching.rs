@@ -32,14 +32,25 @@ pub(super) fn find(surface: &Surface, method: &str, path: &str) -> Found {
         return Found::BadPath;
     }
     let found = look_up(surface, method, path);
-    if matches!(found, Found::Nothing) {
-        if surface.double_slash_root && path.starts_with("//") {
-            return find(surface, method, path.split_at(1).1);
+    let rest = match &found {
+        Found::Nothing => true,
+        Found::Route { index, .. } => surface.routes.get(*index).is_some_and(|route| route.path.contains("/{*")),
+        _ => false,
+    };
+    // A slash put behind a route's path goes before `{*rest}` of another route.
+    let without_slash = path.strip_suffix('/').filter(|shorter| !shorter.is_empty());
+    if let (true, true, Some(shorter)) = (rest, surface.optional_trailing_slash, without_slash) {
+        let shorter = look_up(surface, method, shorter);
+        let own = match &shorter {
+            Found::Route { index, .. } => surface.routes.get(*index).is_some_and(|route| !route.path.contains("/{*")),
+            _ => matches!(found, Found::Nothing),
+        };
+        if own {
+            return shorter;
         }
-        let without_slash = path.strip_suffix('/').filter(|shorter| !shorter.is_empty());
-        if let (true, Some(shorter)) = (surface.optional_trailing_slash, without_slash) {
-            return look_up(surface, method, shorter);
-        }
+    }
+    if matches!(found, Found::Nothing) && surface.double_slash_root && path.starts_with("//") {
+        return find(surface, method, path.split_at(1).1);
     }
     found
 }

@@ -51,7 +51,7 @@ fn probe(run: &mut Run<'_>, which: impl Fn(&Seen) -> bool) -> Result<(), Problem
             break;
         }
         let status = match Client::new(run.outside, &member.node).server() {
-            Ok(server) => answered(run, &member.status, server),
+            Ok(server) => answered(run, &member, server),
             Err(error) => away(&member.status, state_after(&error), &error.to_string(), run.outside.now_ms()),
         };
         run.probed.names.insert(member.node.name.clone());
@@ -60,8 +60,8 @@ fn probe(run: &mut Run<'_>, which: impl Fn(&Seen) -> bool) -> Result<(), Problem
     Ok(())
 }
 
-fn answered(run: &mut Run<'_>, old: &Status, server: Server) -> Status {
-    let now = run.outside.now_ms();
+fn answered(run: &mut Run<'_>, member: &Seen, server: Server) -> Status {
+    let (now, old) = (run.outside.now_ms(), &member.status);
     let status = status_of(old, &server, now);
     let stranger = run.probed.server.as_ref().is_some_and(|first| !together(first, &server));
     if stranger {
@@ -69,6 +69,17 @@ fn answered(run: &mut Run<'_>, old: &Status, server: Server) -> Status {
         // Without a name it is not published, and what its store holds is not known.
         let nobody = Status { server_name: None, away_since: None, ..status };
         return away(&nobody, NodeState::Offline, error, now);
+    }
+    let back = status.state == NodeState::Online && old.state != NodeState::Online;
+    if back && server.clustered {
+        let behind = match Client::new(run.outside, &member.node).catch_up(&member.node.own) {
+            Ok(true) => None,
+            Ok(false) => Some((NodeState::Offline, "the node does not go by what its cluster trusts".to_owned())),
+            Err(error) => Some((state_after(&error), error.to_string())),
+        };
+        if let Some((state, error)) = behind {
+            return away(&Status { last_seen: Some(now), ..old.clone() }, state, &error, now);
+        }
     }
     run.probed.server.get_or_insert(server);
     status

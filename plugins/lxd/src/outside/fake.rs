@@ -4,7 +4,7 @@
 //! stopped by the pin is not.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -47,6 +47,14 @@ pub struct Held {
     pub der: Vec<u8>,
 }
 
+impl Held {
+    /// Whether its holder is trusted: of the right type, and within its dates, seconds since 1970.
+    fn lets_in(&self, now: i64) -> bool {
+        let certificate = Certificate::from_der(&self.der).unwrap();
+        self.kind != "metrics" && (certificate.not_before..=certificate.not_after).contains(&now)
+    }
+}
+
 pub type Trust = Rc<RefCell<BTreeMap<String, Held>>>;
 
 /// One server.
@@ -58,6 +66,8 @@ pub struct Server {
     /// SHA-256 of the certificate it really shows.
     pub shows: [u8; 32],
     pub trust: Trust,
+    /// What it goes by, of a member of a cluster that was silent while the trust store was changed.
+    pub missed: Option<BTreeSet<String>>,
     pub mode: Mode,
     /// `POST /1.0/certificates` and the like.
     pub log: Vec<String>,
@@ -106,6 +116,7 @@ impl World {
             clustered,
             shows,
             trust: trust.clone(),
+            missed: None,
             mode: Mode::Up,
             log: Vec::new(),
         };
@@ -171,11 +182,16 @@ impl Fetch for World {
             panic!("killed");
         }
         server.log.push(format!("{} {path}", request.method));
+        let before: BTreeSet<String> = server.trust.borrow().keys().cloned().collect();
         let answer = match &mode {
             Mode::Errors(status, text) => Answer::error(*status, text),
             Mode::RefusesChanges(status, text) if changes => Answer::error(*status, text),
             _ => server.answer(request.method, path, &request.body, &own, self.now.get() / 1000),
         };
+        if changes && answer.0 < 300 {
+            let trust = server.trust.clone();
+            notify(&mut servers, &trust, &before);
+        }
         if mode == Mode::KilledAfter && request.method == "POST" {
             drop(servers);
             panic!("killed");
@@ -185,6 +201,17 @@ impl Fetch for World {
             return Err(Fault::Timeout);
         }
         Ok(Inbound { status: answer.0, body: answer.1.to_string().into_bytes() })
+    }
+}
+
+/// Members that answer read the trust store anew after a change; one that starts does so, too.
+fn notify(servers: &mut BTreeMap<String, Server>, trust: &Trust, before: &BTreeSet<String>) {
+    for member in servers.values_mut().filter(|server| Rc::ptr_eq(&server.trust, trust)) {
+        if member.mode == Mode::Silent {
+            member.missed.get_or_insert_with(|| before.clone());
+        } else {
+            member.missed = None;
+        }
     }
 }
 
@@ -208,21 +235,31 @@ impl Answer {
 
 impl Server {
     fn answer(&mut self, method: &str, path: &str, body: &[u8], own: &str, now: i64) -> Answer {
-        let trusted = self.trust.borrow().contains_key(own);
+        let caller = self.trust.borrow().get(own).cloned().filter(|held| held.lets_in(now) && self.lets_in(own));
+        let trusted = caller.is_some();
         if path == "/1.0" {
             return Answer::sync(200, self.root(trusted));
         }
         if !trusted {
             return Answer::error(403, "not authorized");
         }
+        if method != "GET" && caller.is_some_and(|held| held.restricted) {
+            return Answer::error(403, "not authorized");
+        }
         match (method, path) {
+            ("GET", "/1.0/certificates") => {
+                let trust = self.trust.borrow();
+                let known = self.missed.clone().unwrap_or_else(|| trust.keys().cloned().collect());
+                let urls: Vec<String> = known.iter().map(|key| format!("/1.0/certificates/{key}")).collect();
+                Answer::sync(200, urls.into())
+            }
             ("GET", "/1.0/certificates?recursion=1") => {
                 let trust = self.trust.borrow();
                 let all: Vec<Value> = trust.iter().map(|(fingerprint, held)| entry(fingerprint, held)).collect();
                 Answer::sync(200, all.into())
             }
             ("POST", "/1.0/certificates") => self.add(body, now),
-            _ => self.one(method, path.strip_prefix("/1.0/certificates/").unwrap()),
+            _ => self.one(method, path.strip_prefix("/1.0/certificates/").unwrap(), body),
         }
     }
 
@@ -262,6 +299,9 @@ impl Server {
         if projects.iter().any(|project| project == "missing") {
             return Answer::error(404, "Project not found");
         }
+        if projects.iter().collect::<BTreeSet<_>>().len() < projects.len() {
+            return Answer::error(500, "Failed to create \"certificates_projects\" entry: UNIQUE constraint failed");
+        }
         let held = Held {
             name: body["name"].as_str().unwrap_or_default().to_owned(),
             kind: "client".to_owned(),
@@ -273,13 +313,24 @@ impl Server {
         Answer::sync(201, Value::Null)
     }
 
-    fn one(&mut self, method: &str, fingerprint: &str) -> Answer {
+    /// Whether this member goes by that certificate.
+    fn lets_in(&self, fingerprint: &str) -> bool {
+        self.missed.as_ref().is_none_or(|known| known.contains(fingerprint))
+    }
+
+    fn one(&mut self, method: &str, fingerprint: &str, body: &[u8]) -> Answer {
         assert_eq!(fingerprint.len(), 64, "a short fingerprint is a pattern");
         let Some(held) = self.trust.borrow().get(fingerprint).cloned() else {
             return Answer::error(404, "Certificate not found");
         };
         if method == "DELETE" {
             self.trust.borrow_mut().remove(fingerprint);
+            return Answer::sync(200, json!({}));
+        }
+        if method == "PATCH" {
+            let body: Value = serde_json::from_slice(body).unwrap();
+            let name = body["name"].as_str().unwrap().to_owned();
+            self.trust.borrow_mut().insert(fingerprint.to_owned(), Held { name, ..held });
             return Answer::sync(200, json!({}));
         }
         Answer::sync(200, entry(fingerprint, &held))

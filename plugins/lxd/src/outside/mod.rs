@@ -1,16 +1,15 @@
 //! The world outside the plugin: requests to nodes, secrets the host keeps, the time.
 //!
 //! The seam to the host's `http-client` and `secrets` interfaces, with the same shapes, so that a binding is a thin
-//! adapter. Until those exist the plugin runs on [`Absent`], on which nothing can be reached. Nothing outside these
-//! traits sends a request or sees a private key after it was handed over.
+//! adapter ([`Host`]). Nothing outside these traits sends a request or sees a private key after it was handed over.
 
-mod absent;
 #[cfg(test)]
 pub(crate) mod fake;
+mod host;
 
 use std::rc::Rc;
 
-pub use absent::{Absent, Machine};
+pub use host::{Host, Machine};
 
 /// One request to a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,9 +114,9 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// With the machine's clock and nothing else.
-    pub fn absent() -> Outside {
-        Outside { fetch: Rc::new(Absent), secrets: Rc::new(Absent), clock: Rc::new(Machine) }
+    /// What the host offers.
+    pub fn host() -> Outside {
+        Outside { fetch: Rc::new(Host), secrets: Rc::new(Host), clock: Rc::new(Machine) }
     }
 
     /// Milliseconds since 1970.

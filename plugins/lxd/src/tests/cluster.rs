@@ -63,6 +63,31 @@ fn a_member_that_is_away_is_given_nothing_it_did_not_confirm() {
 }
 
 #[test]
+fn a_member_that_missed_a_change_is_brought_up_before_it_is_believed() {
+    let (lab, trust) = cluster();
+    let relation = lab.relation("app");
+    let (gone, new) = (lab.maker.pem("gone"), lab.maker.pem("new"));
+    lab.write(&relation, 0, &[&gone]).expect(200);
+    lab.run();
+    lab.world.mode(&endpoint("b"), Mode::Silent);
+    lab.later();
+    lab.write(&relation, 0, &[&new]).expect(200);
+    lab.later();
+    assert!(!trust.borrow().contains_key(&fingerprint(&gone)));
+    let missed = || lab.world.with(&endpoint("b"), |server| server.missed.clone());
+    assert_eq!(missed().map(|known| known.contains(&fingerprint(&gone))), Some(true), "the fake is as LXD is");
+    lab.world.mode(&endpoint("b"), Mode::Up);
+    lab.later();
+    lab.later();
+    assert_eq!(missed(), None);
+    assert_eq!(lab.get("/v1/nodes/b")["state"], "online");
+    let trusted = vec![fingerprint(&new)];
+    assert_eq!(lab.trusted(&relation), [("host-a".to_owned(), trusted.clone()), ("host-b".to_owned(), trusted)]);
+    let own = trust.borrow()[&fingerprint(&lab.own)].clone();
+    assert_eq!((own.name.as_str(), own.restricted), ("us", false), "our own entry is as it was");
+}
+
+#[test]
 fn removing_one_member_leaves_the_store_to_the_other() {
     let (lab, trust) = cluster();
     let relation = lab.relation("app");

@@ -6,6 +6,8 @@
 
 pub mod envelope;
 
+use std::collections::BTreeSet;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
@@ -127,9 +129,40 @@ impl<'a> Client<'a> {
     /// # Errors
     /// If the node refuses or does not answer.
     pub fn list(&self) -> Result<Vec<Trusted>, TrustError> {
-        let all = self.call::<Vec<Trusted>>("GET", "/1.0/certificates?recursion=1", Vec::new(), CALL)?;
-        let all = all.ok_or(TrustError::Garbled)?;
-        Ok(all.into_iter().filter(|trusted| trusted.kind == "client").collect())
+        Ok(self.entries()?.into_iter().filter(|trusted| trusted.kind == "client").collect())
+    }
+
+    /// Have a member of a cluster go by what its cluster trusts; whether it does.
+    ///
+    /// Members decide from memory. One that missed a change, since it was silent at the time, goes on letting in what was
+    /// deleted and keeping out what was added, until the next change. The plain list is that memory, the recursive one is
+    /// the cluster's database. Giving our own entry the name that it has is a change that has every member read anew.
+    ///
+    /// # Errors
+    /// If the node refuses or does not answer.
+    pub fn catch_up(&self, own: &str) -> Result<bool, TrustError> {
+        let entries = self.entries()?;
+        if self.is_current(&entries)? {
+            return Ok(true);
+        }
+        let Some(entry) = entries.iter().find(|entry| entry.fingerprint.eq_ignore_ascii_case(own)) else {
+            return Ok(false);
+        };
+        let body = json!({ "name": entry.name }).to_string().into_bytes();
+        self.call::<IgnoredAny>("PATCH", &path(own)?, body, CALL)?;
+        self.is_current(&self.entries()?)
+    }
+
+    fn entries(&self) -> Result<Vec<Trusted>, TrustError> {
+        let all = self.call("GET", "/1.0/certificates?recursion=1", Vec::new(), CALL)?;
+        all.ok_or(TrustError::Garbled)
+    }
+
+    /// Whether the node lets in these and no others.
+    fn is_current(&self, entries: &[Trusted]) -> Result<bool, TrustError> {
+        let urls: Vec<String> = self.call("GET", "/1.0/certificates", Vec::new(), CALL)?.ok_or(TrustError::Garbled)?;
+        let known: BTreeSet<&str> = urls.iter().filter_map(|url| url.rsplit('/').next()).collect();
+        Ok(known == entries.iter().map(|entry| entry.fingerprint.as_str()).collect())
     }
 
     /// One entry; none if there is none.
@@ -150,9 +183,11 @@ impl<'a> Client<'a> {
     /// What LXD says: 409 if it is there.
     pub fn add(&self, der: &[u8], name: &str, projects: &[String]) -> Result<(), TrustError> {
         let mut body = json!({ "type": "client", "name": name, "certificate": STANDARD.encode(der) });
+        // LXD answers 500 to one that is named twice.
+        let projects: BTreeSet<&String> = projects.iter().collect();
         if let (false, Some(body)) = (projects.is_empty(), body.as_object_mut()) {
             body.insert("restricted".to_owned(), true.into());
-            body.insert("projects".to_owned(), projects.into());
+            body.insert("projects".to_owned(), json!(projects));
         }
         self.call::<IgnoredAny>("POST", "/1.0/certificates", body.to_string().into_bytes(), CALL)?;
         Ok(())

@@ -94,3 +94,64 @@ pub mod udp {
         Err(Error::Denied)
     }
 }
+
+/// Outbound HTTP.
+pub mod http_client {
+    use crate::http_client::{Error, Inbound, Outbound};
+
+    /// Send one request.
+    pub fn send(_request: &Outbound) -> Result<Inbound, Error> {
+        Err(Error::Denied)
+    }
+
+    /// Send several at once.
+    pub fn send_all(_requests: &[Outbound]) -> Result<Vec<Result<Inbound, Error>>, Error> {
+        Err(Error::Denied)
+    }
+}
+
+/// Secrets.
+pub mod secrets {
+    use crate::DigestAlgorithm;
+    use crate::secrets::{Credential, Error, Named, PublicIdentity};
+
+    /// Keep a credential.
+    pub fn put_credential(_name: &str, _credential: &Credential) -> Result<(), Error> {
+        Err(Error::Denied)
+    }
+
+    /// Keep a key for HMAC.
+    pub fn put_hmac_key(_name: &str, _key: &[u8]) -> Result<(), Error> {
+        Err(Error::Denied)
+    }
+
+    /// Keep an identity.
+    pub fn put_identity(_name: &str, _chain: &[u8], _key: &[u8]) -> Result<PublicIdentity, Error> {
+        Err(Error::Denied)
+    }
+
+    /// Make an identity if there is none.
+    pub fn ensure_identity(_name: &str, _common_name: &str, _days: u32) -> Result<PublicIdentity, Error> {
+        Err(Error::Denied)
+    }
+
+    /// The public part of one.
+    pub fn identity(_name: &str) -> Result<PublicIdentity, Error> {
+        Err(Error::Denied)
+    }
+
+    /// HMAC under a kept key.
+    pub fn hmac(_name: &str, _algorithm: DigestAlgorithm, _data: &[u8]) -> Result<Vec<u8>, Error> {
+        Err(Error::Denied)
+    }
+
+    /// Forget one.
+    pub fn delete(_name: &str) -> Result<bool, Error> {
+        Err(Error::Denied)
+    }
+
+    /// All names.
+    pub fn names() -> Result<Vec<Named>, Error> {
+        Err(Error::Denied)
+    }
+}

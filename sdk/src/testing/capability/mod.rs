@@ -5,7 +5,7 @@ pub mod crypto;
 mod granted;
 pub mod kv;
 
-pub use granted::{process, system, udp};
+pub use granted::{http_client, process, secrets, system, udp};
 
 /// Plugin settings.
 pub mod config {

@@ -1,0 +1,195 @@
+//! The built-in provisioner: an inventory in the plugin's store.
+//!
+//! It walks nodes through their statuses, keeps what each is to be installed with for whoever installs it, stores build
+//! data, and is where boot data and keys are taken from by way of the `operator` surface. It has no DHCP, no TFTP
+//! and no installer: machines are booted and installed by something else, which says so when `wait_for_nodes` is set. Without that
+//! every step is taken for done at once.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{NodeStatus, NodeView, Provisioner};
+use crate::design::Node;
+use crate::design::effective::Shared;
+use crate::drivers::{Call, Machine, Progress, Verdict};
+use crate::fault::Broken;
+use crate::settings::Builtin;
+use crate::store::{builddata, inventory};
+use crate::task::Action;
+use crate::validation::Offer;
+use crate::world::World;
+
+/// Between two looks at a node that somebody else is busy with.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The inventory.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    /// The operator's settings.
+    pub settings: Builtin,
+}
+
+impl Provisioner for Inventory {
+    fn services(&self, _world: &World) -> Result<Verdict, Broken> {
+        let mut verdict = Verdict::good("the built-in provisioner is ready");
+        if self.settings.images.as_ref().is_some_and(std::collections::BTreeMap::is_empty) {
+            verdict = Verdict::bad("the built-in provisioner has no images");
+        }
+        Ok(verdict)
+    }
+
+    fn offer(&self, _world: &World) -> Offer {
+        self.settings.images.clone().map_or(Offer::Any, Offer::Images)
+    }
+
+    fn nodes(&self, _world: &World) -> Result<Result<Vec<NodeView>, String>, Broken> {
+        Ok(Ok(inventory::all()?.into_iter().map(|(name, machine)| view(name, machine)).collect()))
+    }
+
+    fn knows(&self, machine: &Machine<'_>, _world: &World) -> Result<bool, Broken> {
+        Ok(inventory::get(&machine.node.name)?.is_some())
+    }
+
+    fn site(
+        &self,
+        action: Action,
+        shared: &Shared,
+        _left: Option<Value>,
+        _call: &Call<'_>,
+    ) -> Result<Progress, Broken> {
+        let text = match action {
+            Action::CreateNetworkTemplate => {
+                format!(
+                    "{} networks are kept with each node; the built-in provisioner configures none",
+                    shared.networks.len()
+                )
+            }
+            Action::ConfigureUserCredentials => {
+                format!("{} keys are kept with each node", shared.region.authorized_keys.len())
+            }
+            _ => format!("{} repositories are kept with each node", shared.region.repositories.len()),
+        };
+        Ok(Verdict::good(text).into())
+    }
+
+    fn act(
+        &self,
+        action: Action,
+        machine: &Machine<'_>,
+        _left: Option<Value>,
+        call: &Call<'_>,
+    ) -> Result<Progress, Broken> {
+        let (node, wait) = (machine.node, self.settings.wait_for_nodes);
+        let name = &node.name;
+        let known = inventory::get(name)?;
+        match (action, known) {
+            (Action::IdentifyNode, Some(_)) => Ok(Verdict::good(format!("{name} is in the inventory")).into()),
+            (Action::IdentifyNode, None) if wait => Ok(Progress::Wait(LOOK, Value::Null)),
+            (Action::IdentifyNode, None) => {
+                let address = node.oob.get("network").and_then(|network| node.address_on(network)).map(str::to_owned);
+                inventory::change(name, |machine| {
+                    machine.get_or_insert_with(|| inventory::Machine {
+                        boot_mac: node.boot_mac.clone(),
+                        power_address: address.clone(),
+                        ..inventory::Machine::default()
+                    });
+                })?;
+                Ok(Verdict::good(format!("{name} was enrolled from the design")).into())
+            }
+            (Action::DestroyNode, _) => {
+                inventory::change(name, |machine| *machine = None)?;
+                Ok(Verdict::good(format!("{name} was removed from the inventory")).into())
+            }
+            (_, None) => Ok(Verdict::bad(format!("{name} is not in the inventory; prepare it first")).into()),
+            (Action::ConfigureHardware, Some(kept)) => hardware(name, kept, call),
+            (Action::ApplyNodeNetworking, _) => {
+                let part = json!({"interfaces": node.interfaces, "addressing": node.addressing, "domain": node.domain});
+                configure(name, "network", part, Some(NodeStatus::Allocated))
+            }
+            (Action::ApplyNodeStorage, _) => configure(name, "storage", json!(node.storage), None),
+            (Action::ApplyNodePlatform, _) => {
+                let part = json!({"image": node.image, "kernel": node.kernel, "kernel_params": node.kernel_params});
+                configure(name, "platform", part, None)
+            }
+            (Action::DeployNode, Some(kept)) => deploy(node, &kept, wait),
+            (other, _) => Ok(Verdict::bad(format!("{} is not for the node provisioner", other.name())).into()),
+        }
+    }
+}
+
+fn hardware(name: &str, kept: inventory::Machine, call: &Call<'_>) -> Result<Progress, Broken> {
+    let facts = json!({"boot_mac": kept.boot_mac, "memory": kept.memory, "cpu_count": kept.cpu_count}).to_string();
+    let new = builddata::New {
+        node: name,
+        task: Some(&call.task.id),
+        generator: "inventory",
+        format: "application/json",
+        data: &facts,
+    };
+    builddata::add(new, call.world.now())?;
+    set_status(name, NodeStatus::Ready)?;
+    Ok(Verdict::good(format!("{name} is ready")).into())
+}
+
+fn configure(name: &str, part: &str, value: Value, status: Option<NodeStatus>) -> Result<Progress, Broken> {
+    inventory::change(name, |machine| {
+        if let Some(machine) = machine {
+            machine.configuration.insert(part.to_owned(), value.clone());
+            machine.status = status.unwrap_or(machine.status);
+        }
+    })?;
+    Ok(Verdict::good(format!("the {part} of {name} is kept for its installation")).into())
+}
+
+fn deploy(node: &Node, kept: &inventory::Machine, wait: bool) -> Result<Progress, Broken> {
+    let name = &node.name;
+    if !kept.configuration.contains_key("platform") {
+        return Ok(Verdict::bad(format!("{name} has no platform to be installed with")).into());
+    }
+    match kept.status {
+        NodeStatus::FailedDeployment => {
+            set_status(name, NodeStatus::Allocated)?;
+            Ok(Verdict::bad(format!("the installation of {name} failed")).into())
+        }
+        NodeStatus::Deployed => Ok(Verdict::good(format!("{name} is deployed")).into()),
+        NodeStatus::Deploying => Ok(Progress::Wait(LOOK, Value::Null)),
+        _ if wait => {
+            set_status(name, NodeStatus::Deploying)?;
+            Ok(Progress::Wait(LOOK, Value::Null))
+        }
+        _ => {
+            let address = node.primary_network.as_ref().and_then(|network| node.address_on(network)).map(str::to_owned);
+            inventory::change(name, |machine| {
+                if let Some(machine) = machine {
+                    machine.status = NodeStatus::Deployed;
+                    machine.boot_ip = address.clone().or_else(|| machine.boot_ip.clone());
+                }
+            })?;
+            Ok(Verdict::good(format!("{name} is taken for deployed")).into())
+        }
+    }
+}
+
+fn set_status(name: &str, status: NodeStatus) -> Result<(), Broken> {
+    inventory::change(name, |machine| {
+        if let Some(machine) = machine {
+            machine.status = status;
+        }
+    })
+}
+
+/// A node as `GET /nodes` shows it.
+fn view(name: String, machine: inventory::Machine) -> NodeView {
+    let status = serde_json::to_value(machine.status).ok();
+    NodeView {
+        hostname: Some(name),
+        memory: machine.memory,
+        cpu_count: machine.cpu_count,
+        status_name: status.and_then(|status| status.as_str().map(str::to_owned)).unwrap_or_default(),
+        boot_mac: machine.boot_mac,
+        power_state: machine.power_state,
+        power_address: machine.power_address,
+        boot_ip: machine.boot_ip,
+    }
+}

@@ -1,0 +1,162 @@
+//! The effective design of a task at work.
+//!
+//! It is worked out once, when the task begins, and stays what it was to its end, whatever happens to the reference, so
+//! that parts read a few kilobytes and a restart goes on with the same design.
+
+use std::collections::BTreeMap;
+
+use plugbay_sdk::kv::{self, Transaction};
+use serde::{Deserialize, Serialize};
+
+use super::content::Content;
+use super::keys;
+use super::writer::Writer;
+use crate::design::bootaction::BootAction;
+use crate::design::effective::Shared;
+use crate::design::{Node, Site};
+use crate::fault::Broken;
+use crate::time::Moment;
+
+/// What a task has to know of its nodes before it looks at them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Type of each node's controller.
+    pub types: BTreeMap<String, String>,
+    /// Digests of boot actions, with their names and whether they report.
+    pub actions: Vec<ActionRef>,
+    /// For each node, which of `actions` are for it.
+    pub targets: BTreeMap<String, Vec<usize>>,
+}
+
+/// A boot action among the contents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionRef {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub digest: String,
+    /// Whether it reports.
+    pub signaling: bool,
+}
+
+/// Keep what a task needs of a site for these nodes.
+///
+/// # Errors
+/// Those of the host.
+pub fn keep(root: &str, site: &Site, scope: &[String], now: Moment) -> Result<(), Broken> {
+    let prefix = keys::plan(root);
+    let mut writer = Writer::default();
+    let mut summary = Summary::default();
+    for node in site.nodes.iter().filter(|node| scope.contains(&node.name)) {
+        writer.put(format!("{prefix}n/{}", node.name), node)?;
+        summary.types.insert(node.name.clone(), node.oob_type.clone().unwrap_or_default());
+    }
+    writer.flush()?;
+    for targeted in &site.boot_actions {
+        let nodes: Vec<&String> = targeted.nodes.iter().filter(|name| scope.contains(name)).collect();
+        if nodes.is_empty() {
+            continue;
+        }
+        for node in nodes {
+            summary.targets.entry(node.clone()).or_default().push(summary.actions.len());
+        }
+        let digest = keep_action(&targeted.action, now)?;
+        let (name, signaling) = (targeted.name.clone(), targeted.action.signaling);
+        summary.actions.push(ActionRef { name, digest, signaling });
+    }
+    keep_text(&format!("{prefix}shared"), &serde_json::to_string(&site.shared)?, now)?;
+    keep_text(&format!("{prefix}summary"), &serde_json::to_string(&summary)?, now)
+}
+
+fn keep_text(key: &str, text: &str, now: Moment) -> Result<(), Broken> {
+    kv::transact(|tx| {
+        let old = tx.get_json::<Content>(key)?;
+        if let Some(blob) = old.as_ref().and_then(|old| old.value.blob()) {
+            tx.drop_blob(blob);
+        }
+        let content = Content::keep(tx, text, now)?;
+        tx.put_json(key, &content)?;
+        Ok::<_, Broken>(())
+    })?;
+    Ok(())
+}
+
+/// Boot actions are kept by their content, so that nodes and deployments share them.
+fn keep_action(action: &BootAction, now: Moment) -> Result<String, Broken> {
+    let text = serde_json::to_string(action)?;
+    let digest = plugbay_sdk::crypto::hex(&plugbay_sdk::crypto::sha256(text.as_bytes())?);
+    let key = keys::content(&digest);
+    if kv::get(&key)?.is_none() {
+        kv::transact(|tx| {
+            if tx.get(&key)?.is_none() {
+                let content = Content::keep(tx, &text, now)?;
+                tx.put_json(&*key, &content)?;
+            }
+            Ok::<_, Broken>(())
+        })?;
+    }
+    Ok(digest)
+}
+
+/// A boot action by its digest.
+///
+/// # Errors
+/// Those of the host.
+pub fn action(digest: &str) -> Result<Option<BootAction>, Broken> {
+    match kv::get_json::<Content>(&keys::content(digest))? {
+        Some(content) => Ok(Some(serde_json::from_str(&content.value.read()?)?)),
+        None => Ok(None),
+    }
+}
+
+/// A node of a task's design.
+///
+/// # Errors
+/// Those of the store.
+pub fn node(root: &str, name: &str) -> Result<Option<Node>, Broken> {
+    Ok(kv::get_json(&format!("{}n/{name}", keys::plan(root)))?.map(|stored| stored.value))
+}
+
+/// What the nodes of a task share.
+///
+/// # Errors
+/// Those of the host.
+pub fn shared(root: &str) -> Result<Shared, Broken> {
+    text(root, "shared")
+}
+
+/// The summary of a task's design.
+///
+/// # Errors
+/// Those of the host.
+pub fn summary(root: &str) -> Result<Summary, Broken> {
+    text(root, "summary")
+}
+
+fn text<T: for<'de> Deserialize<'de> + Default>(root: &str, what: &str) -> Result<T, Broken> {
+    match kv::get_json::<Content>(&format!("{}{what}", keys::plan(root)))? {
+        Some(content) => Ok(serde_json::from_str(&content.value.read()?)?),
+        None => Ok(T::default()),
+    }
+}
+
+/// Forget the design of a task.
+///
+/// # Errors
+/// Those of the host.
+pub fn forget(root: &str) -> Result<(), Broken> {
+    let prefix = keys::plan(root);
+    let mut tx = Transaction::new();
+    for what in ["shared", "summary"] {
+        if let Some(content) = kv::get_json::<Content>(&format!("{prefix}{what}"))?
+            && let Some(blob) = content.value.blob()
+        {
+            tx.drop_blob(blob);
+        }
+        tx.delete(format!("{prefix}{what}"));
+    }
+    tx.commit()?;
+    let mut writer = Writer::default();
+    writer.delete_all(&prefix)?;
+    Ok(writer.flush()?)
+}

@@ -1,0 +1,157 @@
+//! LXD of Debian on loopback: independent servers or a cluster, with a credential that they trust, and a look at what
+//! they really trust.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::TokioIo;
+use plugbay_tests::{target, wait_until};
+use rcgen::{CertificateParams, DnType, KeyPair};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::UnixStream;
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+/// A client certificate and its key.
+pub struct Credential {
+    pub certificate: String,
+    pub key: String,
+    pub fingerprint: String,
+}
+
+impl Credential {
+    pub fn new(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2100, 1, 1);
+        let certificate = params.self_signed(&key).unwrap();
+        let fingerprint = hex::encode(Sha256::digest(certificate.der()));
+        Self { certificate: certificate.pem(), key: key.serialize_pem(), fingerprint }
+    }
+}
+
+/// One server.
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub name: String,
+    pub endpoint: String,
+    certificate: String,
+    socket: PathBuf,
+}
+
+/// Servers that run until this is dropped.
+pub struct Servers {
+    pub all: Vec<Server>,
+    operator: Credential,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+    _child: Child,
+    _directory: TempDir,
+}
+
+impl Servers {
+    /// None, with a reason printed, where LXD or pylxd is not installed; under CI they are. None, too, where the system
+    /// allows no namespaces.
+    pub async fn start(count: usize, options: &[&str]) -> Option<Self> {
+        let needed = [PathBuf::from("/usr/bin/lxd"), python()];
+        let missing: Vec<_> = needed.iter().filter(|path| !path.exists()).collect();
+        if !missing.is_empty() {
+            let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+            assert!(!ci, "installable, and has to be there under CI: {missing:?}");
+            println!("skipped: not installed: {missing:?}");
+            return None;
+        }
+        let isolated = Command::new("unshare").args(["--mount", "--pid", "--fork", "--mount-proc", "true"]).output();
+        if !isolated.await.is_ok_and(|output| output.status.success()) {
+            println!("skipped: this system allows no namespaces");
+            return None;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let operator = Credential::new("plugbay");
+        let trusted = directory.path().join("operator.crt");
+        std::fs::write(&trusted, &operator.certificate).unwrap();
+        let mut command = script("lxd_daemon.py");
+        command.args(options).arg("--trust").arg(trusted).arg(directory.path());
+        command.args(std::iter::repeat_n("127.0.0.1:0", count)).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = output.next_line().await.unwrap().unwrap_or_default();
+        assert!(first.starts_with("serving "), "LXD does not start: {first}");
+        let facts: Value = serde_json::from_str(first.trim_start_matches("serving ")).unwrap();
+        let text = |server: &Value, key: &str| server[key].as_str().unwrap().to_owned();
+        let all = facts["servers"].as_array().unwrap().iter().map(|server| Server {
+            name: text(server, "name"),
+            endpoint: text(server, "endpoint"),
+            certificate: text(server, "certificate"),
+            socket: text(server, "socket").into(),
+        });
+        let (all, input) = (all.collect(), child.stdin.take().unwrap());
+        Some(Self { all, operator, input, output, _child: child, _directory: directory })
+    }
+
+    /// The operator's description of a server.
+    pub fn node(&self, server: usize) -> Value {
+        json!({
+            "endpoint": self.all[server].endpoint,
+            "server_certificate": self.all[server].certificate,
+            "client_certificate": self.operator.certificate,
+            "client_key": self.operator.key,
+        })
+    }
+
+    /// `stop`, `kill`, `start`, `freeze` or `thaw` a server; returns when it is done.
+    pub async fn tell(&mut self, what: &str, server: usize) -> String {
+        self.input.write_all(format!("{what} {server}\n").as_bytes()).await.unwrap();
+        let answer = self.output.next_line().await.unwrap().unwrap_or_default();
+        assert!(answer.starts_with("done"), "{what} {server}: {answer}");
+        answer.trim_start_matches("done").trim().to_owned()
+    }
+
+    /// By method, what our credential sent to a server since the last time; it was started with `--count`.
+    pub async fn requests(&mut self, server: usize) -> BTreeMap<String, u64> {
+        serde_json::from_str(&self.tell("requests", server).await).unwrap()
+    }
+
+    /// The client certificates that a server trusts, without our own.
+    pub async fn trusted(&self, server: usize) -> BTreeSet<String> {
+        let all = get(&self.all[server].socket, "/1.0/certificates?recursion=1").await;
+        let clients = all.as_array().unwrap().iter().filter(|entry| entry["type"] == "client");
+        let fingerprints = clients.map(|entry| entry["fingerprint"].as_str().unwrap().to_owned());
+        fingerprints.filter(|fingerprint| *fingerprint != self.operator.fingerprint).collect()
+    }
+
+    /// Wait until a server trusts these and no others.
+    pub async fn until_trusted(&self, server: usize, wanted: &[&Credential]) {
+        let wanted: BTreeSet<String> = wanted.iter().map(|credential| credential.fingerprint.clone()).collect();
+        let what = format!("{} trusts {wanted:?}", self.all[server].name);
+        wait_until(&what, || async { (self.trusted(server).await == wanted).then_some(()) }).await;
+    }
+}
+
+/// Ask LXD through its unix socket, as root of its machine.
+async fn get(socket: &Path, path: &str) -> Value {
+    let stream = UnixStream::connect(socket).await.unwrap();
+    let (mut send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get(path).header("host", "lxd").body(Empty::<Bytes>::new()).unwrap();
+    let body = send.send_request(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+    serde_json::from_slice::<Value>(&body).unwrap()["metadata"].take()
+}
+
+fn python() -> PathBuf {
+    target().join("lxd/bin/python")
+}
+
+/// A client of `tests/clients`, in the environment that has pylxd and ops.
+pub fn script(name: &str) -> Command {
+    let mut command = Command::new(python());
+    command.arg(format!("{}/clients/{name}", env!("CARGO_MANIFEST_DIR"))).kill_on_drop(true);
+    command
+}
