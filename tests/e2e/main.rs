@@ -14,6 +14,7 @@ mod lxd;
 mod lxd_servers;
 mod many;
 mod neighbours;
+mod occi;
 mod octavia;
 mod operating;
 mod plankton;

@@ -61,7 +61,8 @@ impl Catalog {
     /// As the operator configured it.
     pub fn new(keys: &Keys, settings: &Settings, provider: &dyn Provider) -> Catalog {
         let flavors = settings.flavors.iter().filter_map(templates::of_flavor);
-        let images = settings.images.iter().filter_map(templates::of_image);
+        let found = provider.images();
+        let images = settings.images.iter().chain(&found).filter_map(templates::of_image);
         let backend = std::iter::once(provider::category(&provider.backend()));
         Catalog { keys: keys.clone(), templates: images.chain(flavors).chain(backend).map(Rc::new).collect() }
     }

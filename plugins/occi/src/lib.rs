@@ -3,7 +3,7 @@
 //! [`model`] has the categories and life cycles as tables. [`text`], [`json`] and [`media`] are the renderings, pure and
 //! round-trip tested; both end in [`draft`] and begin at [`view`]. [`rules`] decides what a client may say of an entity,
 //! [`service`] does what is asked, [`store`] keeps it, [`provider`] is the seam to what runs machines, and [`surface`]
-//! binds all that to requests. [`cdmi`] is the other surface. What is served and what is not is in the README.
+//! binds all that to requests, [`jobs`] what is done without one. [`cdmi`] is the other surface. What is served and what is not is in the README.
 //!
 //! Nothing is kept in memory between requests but the standard categories, which never change.
 
@@ -12,6 +12,7 @@ pub mod cdmi;
 pub mod draft;
 pub mod entity;
 pub mod fault;
+pub mod jobs;
 pub mod json;
 pub mod media;
 pub mod model;
@@ -34,18 +35,8 @@ const SCHEMA: u32 = 1;
 
 /// What the plugin serves.
 pub fn plugin() -> Plugin {
-    Plugin::new(env!("CARGO_PKG_VERSION"))
-        .schema(SCHEMA)
-        .surface(surface::surface())
-        .surface(cdmi::surface::surface())
-        .on_start(|_| say_backend())
-}
-
-/// The operator is told what runs the machines, above all if nothing does.
-fn say_backend() {
-    if let Ok(settings) = settings::Settings::load() {
-        plugbay_sdk::warn!("machines: {}", provider::of(settings.backend).backend().title);
-    }
+    let plugin = Plugin::new(env!("CARGO_PKG_VERSION")).schema(SCHEMA);
+    jobs::attach(plugin).surface(surface::surface()).surface(cdmi::surface::surface())
 }
 
 export_plugin!(plugin, resume, jobs);

@@ -1,5 +1,7 @@
 //! What the operator decided: the plugin's `config` table.
 
+use std::collections::BTreeMap;
+
 use plugbay_sdk::config;
 use serde::Deserialize;
 
@@ -14,6 +16,8 @@ use crate::{
 pub struct Settings {
     /// What runs the machines.
     pub backend: Backend,
+    /// How QEMU runs them.
+    pub qemu: Qemu,
     /// Who sees whose entities.
     pub space: SpaceRule,
     /// What machines boot from.
@@ -34,6 +38,8 @@ pub struct Settings {
 pub enum Backend {
     /// Nothing does: states change as if.
     Embedded,
+    /// QEMU, through the programs that the operator lists.
+    Qemu,
 }
 
 /// Who sees whose entities.
@@ -46,14 +52,80 @@ pub enum SpaceRule {
     Shared,
 }
 
+/// How QEMU runs machines.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Qemu {
+    /// QEMU's type of machine, with its version: a hibernated machine needs the one it was made with.
+    pub machine: String,
+    /// What executes the guests' code.
+    pub accelerator: Accelerator,
+    /// QEMU's name of the processor that machines with 64 bits have.
+    pub processor: String,
+    /// Folder below the plugin's directory whose `.qcow2`, `.raw` and `.img` files are images.
+    pub images: String,
+    /// Most cores of a machine.
+    pub most_cores: u64,
+    /// Most memory of a machine, in GiB.
+    pub most_memory: f64,
+    /// Most disk of a machine, and of a storage, in GiB.
+    pub most_disk: f64,
+    /// Seconds that a guest has to power itself off when it is asked to.
+    pub patience: u64,
+    /// Bridges of the operator, by the label of the networks that they are.
+    pub bridges: BTreeMap<String, String>,
+    /// What connects a machine to a bridge.
+    pub bridge_helper: String,
+    /// What networks without a bridge lead to.
+    pub user_network: UserNetwork,
+}
+
+/// What executes the guests' code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accelerator {
+    /// QEMU itself.
+    Tcg,
+    /// The processor; `/dev/kvm` is to be among what the program may write.
+    Kvm,
+}
+
+/// What QEMU's own network leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserNetwork {
+    /// An address for the guest, and nothing else.
+    Isolated,
+    /// Whatever the program reaches, the host's loopback addresses among it. Give the program a network namespace.
+    Open,
+}
+
+impl Default for Qemu {
+    fn default() -> Qemu {
+        Qemu {
+            machine: "pc-i440fx-7.2".to_owned(),
+            accelerator: Accelerator::Tcg,
+            processor: "qemu64".to_owned(),
+            images: "images".to_owned(),
+            most_cores: 4,
+            most_memory: 8.0,
+            most_disk: 64.0,
+            patience: 60,
+            bridges: BTreeMap::new(),
+            bridge_helper: "/usr/lib/qemu/qemu-bridge-helper".to_owned(),
+            user_network: UserNetwork::Isolated,
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Settings {
-        let image = |id: &str, name: &str| Image { id: id.to_owned(), name: name.to_owned() };
         let flavor = |name: &str, cores, memory, disk| Flavor { name: name.to_owned(), cores, memory, disk };
         Settings {
             backend: Backend::Embedded,
+            qemu: Qemu::default(),
             space: SpaceRule::Project,
-            images: vec![image("empty", "An empty disk")],
+            images: vec![Image::empty("empty", "An empty disk")],
             flavors: vec![flavor("m1.tiny", 1, 0.5, 0.0), flavor("m1.small", 1, 2.0, 20.0)],
             page_limit: 1_000,
             cdmi_value_limit: 1 << 20,

@@ -10,6 +10,7 @@ use super::{
     Attribute, Category, Type, TypeId,
     infrastructure::{CORES, MEMORY, id},
 };
+use crate::entity::{Attributes, Entity};
 
 /// Scheme of the sizes of the templates profile.
 pub const PROFILE: &str = "http://schemas.ogf.org/occi/infrastructure/compute/template/1.1#";
@@ -18,7 +19,8 @@ pub const IMAGES: &str = "http://schemas.openstack.org/template/os#";
 /// Scheme of templates from flavors.
 pub const FLAVORS: &str = "http://schemas.openstack.org/template/resource#";
 
-const EPHEMERAL: &str = "occi.compute.ephemeral_storage.size";
+/// Attribute of the size of a machine's own disk, in GiB.
+pub const EPHEMERAL: &str = "occi.compute.ephemeral_storage.size";
 const EPHEMERAL_DEVICE: &str = "occi.compute.ephemeral_storage.deviceid";
 
 /// Term, cores, memory in GiB, ephemeral storage in GiB.
@@ -54,6 +56,46 @@ pub struct Image {
     /// Its name for people.
     #[serde(default)]
     pub name: String,
+    /// The file with the disk; none: an empty one.
+    #[serde(default)]
+    pub file: Option<String>,
+    /// What the file is; never guessed from what is in it.
+    #[serde(default)]
+    pub format: Option<Format>,
+}
+
+/// The format of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// QEMU's own.
+    Qcow2,
+    /// The bytes as they are.
+    Raw,
+}
+
+impl Format {
+    /// As QEMU calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Qcow2 => "qcow2",
+            Format::Raw => "raw",
+        }
+    }
+}
+
+impl Image {
+    /// One of an empty disk.
+    pub fn empty(id: &str, name: &str) -> Image {
+        Image { id: id.to_owned(), name: name.to_owned(), file: None, format: None }
+    }
+
+    /// The copy of a machine, named by the parameters of `save`, or else as the machine is.
+    pub fn saved(machine: &Entity, parameters: &Attributes, id: String) -> Image {
+        let asked = parameters.get("name").and_then(serde_json::Value::as_str);
+        let name = asked.or(machine.text(super::core::TITLE)).unwrap_or("Saved machine");
+        Image::empty(&id, name)
+    }
 }
 
 /// The parent of every template of what runs.
@@ -133,6 +175,6 @@ mod tests {
         let category = of_flavor(&flavor).unwrap();
         assert_eq!(category.id.as_str(), "http://schemas.openstack.org/template/resource#m1-tiny_one");
         assert_eq!(category.depends, [resource_tpl()]);
-        assert!(of_image(&Image { id: String::new(), name: String::new() }).is_none());
+        assert!(of_image(&Image::empty("", "")).is_none());
     }
 }

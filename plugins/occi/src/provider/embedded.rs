@@ -49,35 +49,27 @@ impl Provider for Embedded {
         Ok(vec![(SIZE, size.clone())])
     }
 
-    fn save(&self, machine: &Entity, name: Option<&str>) -> Result<Image, Failure> {
-        let title = machine.text(crate::model::core::TITLE);
-        let name = name.or(title).unwrap_or("Saved machine").to_owned();
-        Ok(Image { id: String::new(), name })
+    fn save(&self, machine: &Entity, parameters: &Attributes) -> Result<Image, Failure> {
+        Ok(Image::saved(machine, parameters, String::new()))
     }
 
     fn attach(
         &self,
-        link: &Entity,
+        link: &mut Entity,
         _source: &Entity,
         _target: Option<&Entity>,
         place: usize,
-    ) -> Result<Effects, Failure> {
-        let mut effects = Vec::new();
+    ) -> Result<(), Failure> {
         if link.kind == id("networkinterface") {
-            effects.push((INTERFACE, json!(format!("eth{place}"))));
-            if !link.attributes.contains_key(MAC) {
-                // Locally administered, with QEMU's prefix; the rest from the random end of the id.
-                let tail = link.seq.get(26..).unwrap_or("000000");
-                let part = |range| tail.get(range).unwrap_or("00");
-                effects.push((MAC, json!(format!("52:54:00:{}:{}:{}", part(0..2), part(2..4), part(4..6)))));
-            }
+            link.attributes.insert(INTERFACE.to_owned(), json!(format!("eth{place}")));
+            name_interface(link);
         }
         if link.kind == id("storagelink") && !link.attributes.contains_key(DEVICE) {
             // `vda` is what the machine boots from.
             let letter = u8::try_from(place + 1).ok().filter(|n| *n < 26).map_or('z', |n| char::from(b'a' + n));
-            effects.push((DEVICE, json!(format!("/dev/vd{letter}"))));
+            link.attributes.insert(DEVICE.to_owned(), json!(format!("/dev/vd{letter}")));
         }
-        Ok(effects)
+        Ok(())
     }
 
     fn detach(&self, _link: &Entity) -> Result<(), Failure> {
@@ -91,4 +83,13 @@ impl Provider for Embedded {
     fn console(&self, _machine: &Entity) -> Option<String> {
         None
     }
+}
+
+/// Give an interface a hardware address, if it has none.
+pub(super) fn name_interface(link: &mut Entity) {
+    // Locally administered, with QEMU's prefix; the rest from the random end of the id.
+    let tail = link.seq.get(26..).unwrap_or("000000");
+    let part = |range| tail.get(range).unwrap_or("00");
+    let mac = format!("52:54:00:{}:{}:{}", part(0..2), part(2..4), part(4..6));
+    link.attributes.entry(MAC.to_owned()).or_insert(mac.into());
 }

@@ -3,8 +3,14 @@
 //! The service decides what is allowed, by the tables of `model`; a provider carries it out and says what became of it,
 //! as values of immutable attributes. A provider is called before the commit that makes its effects visible, and again
 //! if that commit lost a race: what it is asked twice it does once.
+//!
+//! Work that takes longer than a request goes on in jobs: [`Provider::settle`] brings it forward. What a machine does by
+//! itself, or what is done to it, is found by [`Provider::observe`]; the service writes it down.
 
 pub mod embedded;
+pub mod qemu;
+
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -12,7 +18,8 @@ use crate::{
     entity::{Attributes, Entity},
     fault::Fault,
     model::{Category, TypeId, states::Transition, templates::Image},
-    settings::Backend,
+    settings::{Backend, Settings},
+    store::keys::Keys,
 };
 
 /// Attributes with their new values.
@@ -51,10 +58,49 @@ pub struct Named {
     pub title: &'static str,
 }
 
+/// What a machine is found to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// One of the states `active`, `inactive` and `suspended`.
+    State(&'static str),
+    /// The state `error`, and why.
+    Error(String),
+}
+
+/// What is left of work that takes longer than a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// None.
+    Nothing,
+    /// Some; it is worth looking again after so many milliseconds.
+    LookIn(u64),
+}
+
 /// A backend.
 pub trait Provider {
     /// How it is named in the query interface.
     fn backend(&self) -> Named;
+
+    /// Templates beside those of the settings: what is found in the backend's own places.
+    fn images(&self) -> Vec<Image> {
+        Vec::new()
+    }
+
+    /// What a resource is now; none if it is as it was written down.
+    ///
+    /// # Errors
+    /// If it cannot be found out.
+    fn observe(&self, _resource: &Entity) -> Result<Option<Seen>, Failure> {
+        Ok(None)
+    }
+
+    /// Bring forward what was begun for a machine and could not be ended at once.
+    ///
+    /// # Errors
+    /// If it failed; it is tried again.
+    fn settle(&self, _machine: &Entity) -> Result<Left, Failure> {
+        Ok(Left::Nothing)
+    }
 
     /// A resource comes to be, at rest; what it boots from is among its mixins.
     ///
@@ -78,14 +124,22 @@ pub trait Provider {
     ///
     /// # Errors
     /// If there can be none.
-    fn save(&self, machine: &Entity, name: Option<&str>) -> Result<Image, Failure>;
+    fn save(&self, machine: &Entity, parameters: &Attributes) -> Result<Image, Failure>;
 
-    /// A link comes to be. `place` is how many of its kind the source has already; `target` is none if it is elsewhere.
+    /// A link is to come to be, and gets the attributes that the backend decides. `place` is how many of its kind the source
+    /// has already; `target` is none if it is elsewhere.
     ///
     /// # Errors
     /// If it cannot be.
-    fn attach(&self, link: &Entity, source: &Entity, target: Option<&Entity>, place: usize)
-    -> Result<Effects, Failure>;
+    fn attach(&self, link: &mut Entity, source: &Entity, target: Option<&Entity>, place: usize) -> Result<(), Failure>;
+
+    /// A link has come to be: what it stands for is put into its source, if that runs. Doing it twice does no harm.
+    ///
+    /// # Errors
+    /// If the source does not take it; the link goes again then.
+    fn plug(&self, _link: &Entity) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// A link goes.
     ///
@@ -103,10 +157,11 @@ pub trait Provider {
     fn console(&self, machine: &Entity) -> Option<String>;
 }
 
-/// The operator's choice.
-pub fn of(backend: Backend) -> &'static dyn Provider {
-    match backend {
-        Backend::Embedded => &embedded::Embedded,
+/// The operator's choice, for one name space. There is no falling back from one to the other.
+pub fn of(settings: &Settings, keys: &Keys) -> Rc<dyn Provider> {
+    match settings.backend {
+        Backend::Embedded => Rc::new(embedded::Embedded),
+        Backend::Qemu => Rc::new(qemu::Qemu::new(settings, keys, Rc::new(qemu::Host))),
     }
 }
 

@@ -1,11 +1,8 @@
 //! Actions, on one entity and on all of a collection.
 
-use std::rc::Rc;
+use std::{collections::BTreeMap, rc::Rc};
 
-use super::{
-    Service,
-    create::{apply, follow},
-};
+use super::{Service, create::apply, observe::show};
 use crate::{
     catalog::StoredMixin,
     draft::Draft,
@@ -16,7 +13,7 @@ use crate::{
         states::{self, Transition},
         templates,
     },
-    provider::Failure,
+    provider::{Effects, Failure, Seen},
     rules::{self, Named},
     store::{
         batch::{Batch, Stop, attempt},
@@ -30,6 +27,9 @@ struct Invocation {
     transition: &'static Transition,
     parameters: Attributes,
 }
+
+/// What a provider did, by path.
+type Results = BTreeMap<String, Result<Effects, Failure>>;
 
 /// Checks and ops of one commit of an action on many.
 const ROOM: usize = 90;
@@ -55,7 +55,7 @@ impl Service {
             return self.save(path, &invocation);
         }
         self.act_on(&[path.to_owned()], &invocation, false)?;
-        Ok(Acted::Entity(Box::new(entities::existing(&self.keys, path)?.entity)))
+        Ok(Acted::Entity(Box::new(self.observed_existing(path)?.entity)))
     }
 
     /// Run an action on all entities of a collection: on all, or on none. Those that are already where it leads to
@@ -110,23 +110,24 @@ impl Service {
         Ok(Invocation { transition, parameters: rules::parameters(&action, &draft.attributes)? })
     }
 
-    /// As many together as fit into a commit.
+    /// As many together as fit into a commit. What was done is not done again when a commit loses a race.
     fn act_on(&self, paths: &[String], invocation: &Invocation, lenient: bool) -> Result<(), Fault> {
         let mut rest = paths;
+        let mut acted = Results::new();
         while !rest.is_empty() {
             let done = attempt(|| {
                 let mut batch = Batch::default();
                 let mut done = 0;
                 for path in rest {
-                    let Some(before) = entities::get(&self.keys, path)? else {
+                    let Some(before) = self.observed(path)? else {
                         done += 1;
                         continue;
                     };
                     if done > 0 && batch.size() + 2 + 2 * before.entity.links.len() > ROOM {
                         break;
                     }
-                    if possible(&before.entity, invocation.transition, lenient)? {
-                        self.carry_out(&before, invocation, &mut batch)?;
+                    if acted.contains_key(path) || possible(&before.entity, invocation.transition, lenient)? {
+                        self.carry_out(&before, invocation, &mut acted, &mut batch)?;
                     }
                     done += 1;
                 }
@@ -138,42 +139,53 @@ impl Service {
         Ok(())
     }
 
-    fn carry_out(&self, before: &Kept, invocation: &Invocation, batch: &mut Batch) -> Result<(), Stop> {
+    fn carry_out(
+        &self,
+        before: &Kept,
+        invocation: &Invocation,
+        acted: &mut Results,
+        batch: &mut Batch,
+    ) -> Result<(), Stop> {
         let mut after = before.entity.clone();
-        let Some((state, _)) = states::of(&after.kind) else { return Ok(()) };
-        let message = format!("{state}.message");
-        match self.provider.act(&before.entity, invocation.transition, &invocation.parameters) {
+        let result = match acted.get(&after.path) {
+            Some(result) => result.clone(),
+            None => {
+                let result = self.provider.act(&before.entity, invocation.transition, &invocation.parameters);
+                acted.insert(after.path.clone(), result.clone());
+                result
+            }
+        };
+        match result {
             Ok(effects) => {
-                after.attributes.remove(&message);
                 if let Some(to) = invocation.transition.to {
-                    after.attributes.insert(state.to_owned(), to.into());
+                    show(&mut after, Seen::State(to));
                 }
                 apply(&mut after, effects);
             }
-            Err(Failure::Failed(why)) => {
-                after.attributes.insert(state.to_owned(), "error".into());
-                after.attributes.insert(message, why.into());
-            }
+            Err(Failure::Failed(why)) => show(&mut after, Seen::Error(why)),
             Err(failure) => return Err(Fault::from(failure).into()),
         }
-        entities::update(&self.keys, batch, before, &after)?;
-        for path in &after.links {
-            if let Some(link) = entities::get(&self.keys, path)? {
-                let mut changed = link.entity.clone();
-                if follow(&after, &mut changed) {
-                    entities::update(&self.keys, batch, &link, &changed)?;
-                }
-            }
+        // What the backend sees goes before what the table expects.
+        if let Some(seen) = self.provider.observe(&after).map_err(Fault::from)? {
+            show(&mut after, seen);
         }
-        Ok(())
+        entities::update(&self.keys, batch, before, &after)?;
+        if before.entity == after {
+            // Whoever looked at it meanwhile, and saw what has passed, is to look again.
+            batch.put_json(self.keys.entity(&after.path), &after)?;
+        }
+        self.follow_links(&after, batch)
     }
 
     fn save(&self, path: &str, invocation: &Invocation) -> Result<Acted, Fault> {
-        let name = invocation.parameters.get("name").and_then(serde_json::Value::as_str);
+        let (mut acted, mut saved) = (Results::new(), None);
         attempt(|| {
-            let before = entities::existing(&self.keys, path)?;
+            let before = self.observed_existing(path)?;
             possible(&before.entity, invocation.transition, false)?;
-            let image = self.provider.save(&before.entity, name).map_err(Fault::from)?;
+            let image = match saved.take() {
+                Some(image) => image,
+                None => self.provider.save(&before.entity, &invocation.parameters).map_err(Fault::from)?,
+            };
             let term = if image.id.is_empty() { Sequence::now().advance()? } else { templates::safe(&image.id) };
             let id = TypeId::of(templates::IMAGES, &term)
                 .ok_or_else(|| Fault::internal(format_args!("the image {term} makes no term")))?;
@@ -187,7 +199,8 @@ impl Service {
             batch.unchanged(&self.keys.mixin(&id), None);
             batch.put_json(self.keys.mixin(&id), &stored)?;
             batch.put(self.keys.location(&stored.location), id.as_str());
-            self.carry_out(&before, invocation, &mut batch)?;
+            saved = Some(image);
+            self.carry_out(&before, invocation, &mut acted, &mut batch)?;
             batch.commit()?;
             Ok(Acted::Template(self.catalog.existing(&id)?))
         })

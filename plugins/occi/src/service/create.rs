@@ -47,12 +47,25 @@ impl Service {
         if drafts.is_empty() {
             return Err(Fault::bad_request("The request names nothing to create."));
         }
-        attempt(|| {
+        let (made, links) = attempt(|| {
             let mut work = Work::new(self);
             let made = drafts.iter().map(|draft| work.create(draft, None)).collect::<Result<Vec<_>, _>>()?;
-            work.commit()?;
-            Ok(made)
-        })
+            Ok((made, work.commit()?))
+        })?;
+        self.plug(&links)?;
+        Ok(made)
+    }
+
+    /// Have new links do what they stand for. If one cannot, all of them go again.
+    pub(super) fn plug(&self, links: &[Entity]) -> Result<(), Fault> {
+        let plugged = links.iter().try_for_each(|link| self.provider.plug(link));
+        if let Err(failure) = plugged {
+            for link in links {
+                self.remove(&link.path)?;
+            }
+            return Err(failure.into());
+        }
+        Ok(())
     }
 
     /// Create one at a path of the client's choice.
@@ -63,12 +76,13 @@ impl Service {
         if path.contains("/.") || path == "/-" {
             return Err(Fault::bad_request("Entities cannot be at this path."));
         }
-        attempt(|| {
+        let (made, links) = attempt(|| {
             let mut work = Work::new(self);
             let made = work.create(draft, Some(path))?;
-            work.commit()?;
-            Ok(made)
-        })
+            Ok((made, work.commit()?))
+        })?;
+        self.plug(&links)?;
+        Ok(made)
     }
 }
 
@@ -220,8 +234,7 @@ impl<'a> Work<'a> {
         let location = self.service.kind(&link.kind)?.location.clone().unwrap_or_default();
         let place = source.links.iter().filter(|path| path.starts_with(&location)).count();
         exports::attach(self.service, &mut link, source, resource.as_ref())?;
-        let effects = self.service.provider.attach(&link, source, resource.as_ref(), place)?;
-        apply(&mut link, effects);
+        self.service.provider.attach(&mut link, source, resource.as_ref(), place)?;
         follow(source, &mut link);
         source.links.push(link.path.clone());
         Ok(link)
@@ -255,7 +268,8 @@ impl<'a> Work<'a> {
         }
     }
 
-    pub(super) fn commit(self) -> Result<(), Stop> {
+    /// The links that now lead from what was there before.
+    pub(super) fn commit(self) -> Result<Vec<Entity>, Stop> {
         let keys = &self.service.keys;
         let mut batch = Batch::default();
         for entity in &self.new {
@@ -272,7 +286,10 @@ impl<'a> Work<'a> {
                 batch.unchanged(&keys.entity(path), Some(*version));
             }
         }
-        batch.commit()
+        batch.commit()?;
+        let changed = self.changed;
+        let is_late = |link: &Entity| link.ends.as_ref().is_some_and(|ends| changed.contains_key(&ends.source));
+        Ok(self.new.into_iter().filter(is_late).collect())
     }
 }
 

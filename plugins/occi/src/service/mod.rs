@@ -8,6 +8,7 @@ pub mod associate;
 pub mod create;
 pub mod define;
 pub mod list;
+pub mod observe;
 pub mod remove;
 pub mod update;
 
@@ -37,7 +38,7 @@ pub struct Service {
     /// How the client names things.
     pub names: Names,
     /// What runs the machines.
-    pub provider: &'static dyn Provider,
+    pub provider: Rc<dyn Provider>,
 }
 
 impl Service {
@@ -48,9 +49,14 @@ impl Service {
     pub fn of(request: &Request) -> Result<Service, Fault> {
         let settings = Settings::load()?;
         let keys = Keys::of(&owner(request, settings.space));
-        let provider = provider::of(settings.backend);
-        let catalog = Catalog::new(&keys, &settings, provider);
-        Ok(Service { keys, catalog, names: Names::of(request), provider, settings })
+        Ok(Service::within(keys, settings, Names::of(request)))
+    }
+
+    /// In a name space, for a job.
+    pub fn within(keys: Keys, settings: Settings, names: Names) -> Service {
+        let provider = provider::of(&settings, &keys);
+        let catalog = Catalog::new(&keys, &settings, &*provider);
+        Service { keys, catalog, names, provider, settings }
     }
 
     /// The path that a reference leads to.

@@ -1,7 +1,5 @@
 //! Deletion. A resource takes its own links along, and those that lead to it: nothing is left that leads nowhere.
 
-use plugbay_sdk::kv;
-
 use super::Service;
 use crate::{
     cdmi::exports,
@@ -110,15 +108,7 @@ impl Service {
 
     /// Paths of the links that lead to an entity.
     pub fn incoming(&self, path: &str) -> Result<Vec<String>, Fault> {
-        let mut links = Vec::new();
-        for entry in kv::prefix(&self.keys.incoming(path)).iter() {
-            let link = String::from_utf8(entry?.value).map_err(Fault::internal)?;
-            let leads_here = |kept: Kept| kept.entity.ends.is_some_and(|ends| ends.target == path);
-            if entities::get(&self.keys, &link)?.is_some_and(leads_here) {
-                links.push(link);
-            }
-        }
-        Ok(links)
+        Ok(entities::incoming(&self.keys, path)?.into_iter().map(|link| link.path).collect())
     }
 }
 
@@ -151,13 +141,20 @@ impl<'a> Leaving<'a> {
             return Ok(false);
         }
         exports::may_remove(self.service, &kept.entity)?;
+        // A machine goes before its links, so that it is not taken apart while it runs; what machines use goes after.
+        let owner = !kept.entity.links.is_empty();
+        if owner {
+            self.service.provider.delete(&kept.entity).map_err(Fault::from)?;
+        }
         for link in links {
             self.add_link(&link)?;
         }
         if kept.entity.is_link() {
             self.add_link(path)?;
         } else {
-            self.service.provider.delete(&kept.entity).map_err(Fault::from)?;
+            if !owner {
+                self.service.provider.delete(&kept.entity).map_err(Fault::from)?;
+            }
             self.sources.retain(|(before, _)| before.entity.path != path);
             self.gone.push(kept);
         }

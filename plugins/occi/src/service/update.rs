@@ -37,8 +37,8 @@ impl Service {
 
     fn change(&self, path: &str, draft: &Draft, whole: bool) -> Result<Entity, Fault> {
         let named = Named::of(&self.catalog, &draft.categories)?;
-        attempt(|| {
-            let before = entities::existing(&self.keys, path)?;
+        let (after, links) = attempt(|| {
+            let before = self.observed_existing(path)?;
             let mut after = before.entity.clone();
             if named.kind.as_ref().is_some_and(|kind| kind.id != after.kind) || named.action.is_some() {
                 return Err(Fault::bad_request("The kind of an entity does not change.").into());
@@ -70,9 +70,10 @@ impl Service {
                 work.add_link(&mut after, link)?;
             }
             work.changed.insert(path.to_owned(), (before, after.clone()));
-            work.commit()?;
-            Ok::<_, Stop>(after)
-        })
+            Ok::<_, Stop>((after, work.commit()?))
+        })?;
+        self.plug(&links)?;
+        Ok(after)
     }
 
     /// The mixins of the draft beside, or instead of, those that are there. A new template replaces the one of its

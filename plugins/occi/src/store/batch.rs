@@ -1,7 +1,7 @@
 //! Commits: what is written together, and what happens to postings that do not fit.
 
 use plugbay_sdk::{
-    Piece,
+    NewJob, Piece,
     kv::{self, COMMIT_LIMIT, Check, Op},
 };
 use serde::Serialize;
@@ -116,6 +116,11 @@ impl Batch {
     /// Drop a blob, if it is there.
     pub fn drop_blob(&mut self, name: &str) {
         self.ops.push(Op::DropBlob(name.to_owned()));
+    }
+
+    /// Have a job run.
+    pub fn enqueue(&mut self, job: NewJob) {
+        self.ops.push(Op::EnqueueJob(job));
     }
 
     /// Add any op; of several to one key the last counts.

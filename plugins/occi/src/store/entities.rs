@@ -39,6 +39,20 @@ pub fn existing(keys: &Keys, path: &str) -> Result<Kept, Fault> {
     get(keys, path)?.ok_or_else(|| Fault::not_found(format!("There is nothing at {path}.")))
 }
 
+/// The links that lead to an entity.
+///
+/// # Errors
+/// Those of the store.
+pub fn incoming(keys: &Keys, path: &str) -> Result<Vec<Entity>, Fault> {
+    let mut links = Vec::new();
+    for entry in kv::prefix(&keys.incoming(path)).iter() {
+        let link = String::from_utf8(entry?.value).map_err(Fault::internal)?;
+        let leads_here = |entity: &Entity| entity.ends.as_ref().is_some_and(|ends| ends.target == path);
+        links.extend(get(keys, &link)?.map(|kept| kept.entity).filter(leads_here));
+    }
+    Ok(links)
+}
+
 /// The path of the entity with this `seq`.
 ///
 /// # Errors

@@ -9,6 +9,7 @@
 //! | `SPACE/i/PATH-HASH/SEQ` | path of the link | links that lead to an entity |
 //! | `SPACE/m/ID` | mixin, JSON | mixins of clients, and templates made by `save` |
 //! | `SPACE/lLOCATION` | id | from a location to such a mixin |
+//! | `machine/SEQ` | record, JSON | what QEMU does for a machine, with its name space and path |
 //!
 //! `SPACE` is the name space of a project or user. `CATEGORY`, `PAIR` and `PATH-HASH` are 128 bits of a hash.
 
@@ -23,6 +24,9 @@ pub fn digest(text: &str) -> String {
     plugbay_sdk::crypto::hex(whole.get(..16).unwrap_or_default())
 }
 
+/// Prefix of what is kept of machines, of all name spaces.
+pub const MACHINES: &str = "machine/";
+
 /// The keys of one name space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keys {
@@ -33,6 +37,11 @@ impl Keys {
     /// Of the name space of this owner.
     pub fn of(owner: &str) -> Keys {
         Keys { space: digest(owner) }
+    }
+
+    /// Of a name space whose name is known.
+    pub fn within(space: &str) -> Keys {
+        Keys { space: space.to_owned() }
     }
 
     /// The name space itself, as other layouts use it.

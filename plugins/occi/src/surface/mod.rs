@@ -238,7 +238,7 @@ impl Call<'_> {
         let rendering = self.rendering(self.request.method == "DELETE")?;
         match self.request.method.as_str() {
             "GET" | "HEAD" => {
-                let kept = entities::existing(&service.keys, path)?;
+                let kept = service.observed_existing(path)?;
                 self.render(rendering, Reply::Entity(Box::new(service.view(kept.entity)?)))
             }
             "POST" if asked.has("action") => {

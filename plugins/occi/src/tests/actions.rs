@@ -116,3 +116,14 @@ fn save_answers_with_a_new_template_that_machines_can_be_made_of() {
     cloud.create("/compute/", &[&format!("Category: {COMPUTE}"), &category]);
     assert_eq!(state(&cloud, &path, "compute"), "active");
 }
+
+#[test]
+fn without_programs_qemu_is_unavailable_and_nothing_takes_its_place() {
+    let cloud = Cloud::new();
+    cloud.app.host().set_config(&json!({"backend": "qemu"}));
+    let backends = cloud.get("/-/").text().lines().filter(|line| line.contains("/occi/backend#")).count();
+    assert_eq!((backends, cloud.get("/-/").text().contains("Category: qemu;")), (1, true));
+    let path = cloud.compute();
+    cloud.plain("POST", &format!("{path}?action=start"), &[&action("compute", "start")]).expect(503);
+    cloud.get(&path).expect(503);
+}
