@@ -21,7 +21,12 @@ async fn open(address: SocketAddr, head: String, body: usize) -> TcpStream {
     stream
 }
 
-pub async fn open_many(address: SocketAddr, count: usize, head: impl Fn(usize) -> String, body: usize) -> Vec<TcpStream> {
+pub async fn open_many(
+    address: SocketAddr,
+    count: usize,
+    head: impl Fn(usize) -> String,
+    body: usize,
+) -> Vec<TcpStream> {
     let mut streams = Vec::with_capacity(count);
     for first in (0..count).step_by(AT_ONCE) {
         let mut opening = JoinSet::new();
