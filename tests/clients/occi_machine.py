@@ -424,7 +424,7 @@ def closed(cloud):
     path = cloud.machine("obedient")
     cloud.act(path, "start")
     refused = {
-        "read": cloud.qmp(path, "blockdev-add", **{"driver": "raw", "node-name": "x", "file": {"driver": "file", "filename": "/root/.profile"}}),
+        "read": cloud.qmp(path, "blockdev-add", **{"driver": "raw", "node-name": "x", "file": {"driver": "file", "filename": "/etc/hostname"}}),
         "write": cloud.qmp(path, "pmemsave", val=0, size=16, filename="/tmp/occi-was-here"),
     }
     assert "desc" in refused["read"] and "desc" in refused["write"], refused

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use plugbay_sdk::http_client::{self, Deadlines, Outbound};
+
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
@@ -125,12 +127,40 @@ pub trait Http {
     fn send(&self, call: &Call) -> Result<Reply, Error>;
 }
 
-/// No way out: every destination is denied.
+/// The host's `http-client`. Servers are trusted as the operator says: by the authorities of the system and those of
+/// `outbound.ca`. Natively every call is denied.
 #[derive(Debug, Clone, Copy)]
-pub struct Closed;
+pub struct Host;
 
-impl Http for Closed {
-    fn send(&self, _call: &Call) -> Result<Reply, Error> {
-        Err(Error::Denied)
+impl Http for Host {
+    fn send(&self, call: &Call) -> Result<Reply, Error> {
+        let headers = call.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
+        let whole = u32::try_from(call.timeout.as_millis()).unwrap_or(u32::MAX);
+        let answer = http_client::send(&Outbound {
+            headers,
+            body: call.body.clone(),
+            credential: call.credential.clone(),
+            deadlines: Deadlines { whole: Some(whole), ..Deadlines::OPERATORS },
+            limit: Some(call.limit),
+            ..Outbound::new(call.method, call.url.clone())
+        });
+        let answer = answer.map_err(of_host)?;
+        let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
+        let headers = answer.headers.into_iter().map(|(name, value)| (name, text(value))).collect();
+        Ok(Reply { status: answer.status, headers, body: answer.body })
+    }
+}
+
+fn of_host(error: http_client::Error) -> Error {
+    use http_client::Error as Said;
+    match error {
+        Said::Denied => Error::Denied,
+        Said::Invalid(why) | Said::NoSuchSecret(why) => Error::Invalid(why),
+        Said::Resolve(why) | Said::Connect(why) => Error::Unreachable(why),
+        Said::PinMismatch(_) => Error::Untrusted("another certificate than the pinned one".to_owned()),
+        Said::Tls(why) => Error::Untrusted(why),
+        Said::Timeout(_) => Error::Timeout,
+        Said::TooLarge => Error::TooLarge,
+        Said::Protocol(why) | Said::Storage(why) => Error::Protocol(why),
     }
 }

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::http::{Closed, Http};
+use crate::http::{Host, Http};
 use crate::reference::Error;
 use crate::time::{Clock, Moment, Wall};
 
@@ -22,7 +22,7 @@ pub struct World {
 impl World {
     /// What a component has.
     pub fn real() -> World {
-        World { http: Rc::new(Closed), files: Rc::new(Directory { root: PathBuf::from("/") }), clock: Rc::new(Wall) }
+        World { http: Rc::new(Host), files: Rc::new(Directory { root: PathBuf::from("/") }), clock: Rc::new(Wall) }
     }
 
     /// Now.

@@ -44,7 +44,20 @@ impl Qemu {
         if self.record(machine)?.hibernation == Hibernation::Saving {
             self.wait_until_saved(machine)?;
         }
-        if self.runs(machine)? { self.run_on(machine) } else { self.spawn(machine) }
+        let leaving = self.runs(machine)? && self.word(machine).is_none() && self.ends_soon(machine)?;
+        if self.runs(machine)? && !leaving { self.run_on(machine) } else { self.spawn(machine) }
+    }
+
+    /// Whether a process whose monitor is gone ends now: it is on its way out, and another takes its place.
+    fn ends_soon(&self, machine: &Entity) -> Result<bool, Failure> {
+        let begun = self.programs.now();
+        while self.runs(machine)? {
+            if self.word(machine).is_some() || self.programs.now().saturating_sub(begun) > u64::from(END_MS) {
+                return Ok(false);
+            }
+            self.programs.pause(3);
+        }
+        Ok(true)
     }
 
     /// Have a machine run whose process is there.
