@@ -52,7 +52,7 @@ pub async fn curl(controller: &Controller, port: u16, arguments: &[&str], path: 
 }
 
 fn result<'a>(steps: &'a [Step], scenario: &str) -> &'a Value {
-    &steps.iter().find(|step| step.scenario == scenario).unwrap_or_else(|| panic!("no {scenario}")).result
+    &steps.iter().find(|step| step.scenario == scenario).unwrap().result
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -138,8 +138,8 @@ async fn answer(mut stream: TcpStream, gate: Arc<Notify>) {
 /// The process number that the host has of the only load balancer.
 fn haproxy(bed: &Bed) -> u64 {
     let folder = bed.path().join("data/programs/amphora");
-    let records = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-    let record = records.filter(|path| path.extension().is_some_and(|extension| extension == "json")).next().unwrap();
+    let mut records = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let record = records.find(|path| path.extension().is_some_and(|extension| extension == "json")).unwrap();
     let record: Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
     record["pid"].as_u64().unwrap()
 }

@@ -48,8 +48,8 @@ async fn drive(bed: &Bed, port: u16, token: &str, scenario: &str, facts: Option<
     let (said, why) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
         end_machines(bed);
-        panic!("{scenario}: {said}{why}");
     }
+    assert!(output.status.success(), "{scenario}: {said}{why}");
     said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

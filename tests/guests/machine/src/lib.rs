@@ -123,7 +123,8 @@ fn note(job: &Job) -> Outcome {
     let Trigger::ProgramExited((name, status)) = &job.trigger else { return Outcome::Done };
     let key = format!("exit/{name}");
     let noted = kv::transact(|tx| {
-        let times = tx.get_json::<Value>(&key)?.map_or(0, |told| told.value["times"].as_u64().unwrap_or(0));
+        let times =
+            tx.get_json::<Value>(&key)?.map_or(0, |told| told.value.get("times").and_then(Value::as_u64).unwrap_or(0));
         tx.put_json(&key, &json!({"times": times + 1, "status": status}))?;
         Ok::<_, Problem>(())
     });
