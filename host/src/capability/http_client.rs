@@ -1,7 +1,7 @@
 //! `http-client`: requests of one plugin to the destinations of the operator's list.
 //!
 //! Owns the translation, the looking up of secrets by name, and the answers that become pieces. The list, trust and
-//! connections are in [`outbound`](crate::outbound).
+//! connections are in [`crate::outbound`].
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! `process`: programs of the operator's list, for one plugin.
 //!
 //! Owns the bounds of time and the words of refusals; what runs, and how it is confined, is in
-//! [`program`](crate::program).
+//! [`crate::program`].
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! `secrets`: names for what the host keeps and uses for a plugin. Kinds, limits and storage are in
-//! [`secret`](crate::secret).
+//! [`crate::secret`].
 
 use zeroize::Zeroizing;
 

@@ -1,6 +1,6 @@
 //! `system`: numbers of the machine, within what the plugin's programs may use.
 //!
-//! What is read is in [`machine`](crate::machine). Reading blocks for well below a millisecond, so that it is done where
+//! What is read is in [`crate::machine`]. Reading blocks for well below a millisecond, so that it is done where
 //! the guest runs; only entering another network namespace is done on a thread of its own.
 
 use crate::machine::{self, Network as Interface};

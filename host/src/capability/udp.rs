@@ -1,4 +1,4 @@
-//! `udp`: datagrams to the destinations of the operator's list. The list and the sockets are in [`datagram`](crate::datagram).
+//! `udp`: datagrams to the destinations of the operator's list. The list and the sockets are in [`crate::datagram`].
 
 use crate::datagram::SendError;
 use crate::plugin::GuestState;
