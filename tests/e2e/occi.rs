@@ -46,21 +46,30 @@ async fn drive(bed: &Bed, port: u16, token: &str, scenario: &str, facts: Option<
     }
     let output = script.output().await.unwrap();
     let (said, why) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    if !output.status.success() {
-        end_machines(bed);
-    }
     assert!(output.status.success(), "{scenario}: {said}{why}");
     said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// What outlives a host would outlive a test that failed, too.
-fn end_machines(bed: &Bed) {
-    let records = std::fs::read_dir(bed.path().join("data/programs/occi")).into_iter().flatten().flatten();
-    for record in records.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "json")) {
-        let record: Value = serde_json::from_slice(&std::fs::read(record).unwrap_or_default()).unwrap_or_default();
-        let pid = record["pid"].as_i64().filter(|_| record["ended"].is_null()).and_then(|pid| i32::try_from(pid).ok());
-        if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+/// What outlives a host would outlive the test, too: ended when dropped.
+struct Machines(PathBuf);
+
+impl Machines {
+    fn of(bed: &Bed) -> Self {
+        Self(bed.path().join("data/programs/occi"))
+    }
+}
+
+impl Drop for Machines {
+    fn drop(&mut self) {
+        let records = std::fs::read_dir(&self.0).into_iter().flatten().flatten().map(|entry| entry.path());
+        for record in records.filter(|path| path.extension().is_some_and(|end| end == "json")) {
+            let record: Value = serde_json::from_slice(&std::fs::read(record).unwrap_or_default()).unwrap_or_default();
+            let pid = record["pid"].as_i64().filter(|_| record["ended"].is_null());
+            let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
+            if let Some(pid) = pid {
+                println!("still ran: {pid:?}");
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
         }
     }
 }
@@ -75,6 +84,7 @@ fn slowest(scenario: &Value, what: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn machines_go_through_their_whole_life_and_the_api_says_what_qmp_says() {
     let Some(mut bed) = bed() else { return };
+    let _machines = Machines::of(&bed);
     let token = bed.token("ann", &[]);
     bed.start().await;
     assert_eq!(bed.status("occi").last_error, None);
@@ -94,6 +104,7 @@ async fn machines_go_through_their_whole_life_and_the_api_says_what_qmp_says() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn machines_survive_a_host_that_is_killed_and_a_swap_of_the_plugin() {
     let Some(bed) = bed() else { return };
+    let _machines = Machines::of(&bed);
     let token = bed.token("ann", &[]);
     let host = Process::start(&bed).await;
     let facts = drive(&bed, host.address.port(), &token, "before", None).await.remove(0);
@@ -110,6 +121,7 @@ async fn machines_survive_a_host_that_is_killed_and_a_swap_of_the_plugin() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn machines_run_on_while_the_plugin_is_swapped() {
     let Some(mut bed) = bed() else { return };
+    let _machines = Machines::of(&bed);
     let token = bed.token("ann", &[]);
     bed.start().await;
     let port = bed.address().port();
@@ -125,6 +137,7 @@ async fn machines_run_on_while_the_plugin_is_swapped() {
 async fn a_qemu_that_does_not_start_is_an_error_and_nothing_else_is_used_instead() {
     let Some(mut bed) = bed() else { return };
     bed.change_config("path = \"/usr/bin/qemu-system-x86_64\"", "path = \"/usr/bin/false\"");
+    let _machines = Machines::of(&bed);
     let token = bed.token("ann", &[]);
     bed.start().await;
     let sent = |method: &str, path: &str| plugbay_tests::Sent::new(method, path).header("x-auth-token", &token);
