@@ -19,6 +19,7 @@ pub mod machine;
 pub mod metrics;
 pub mod outbound;
 pub mod plugin;
+mod private;
 pub mod program;
 pub mod routing;
 pub mod run;

@@ -6,6 +6,7 @@ mod amphora;
 mod amphora_network;
 mod crash;
 mod durability;
+mod files;
 mod full_disk;
 mod jobs;
 mod limits;
