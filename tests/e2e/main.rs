@@ -16,6 +16,7 @@ mod lxd_servers;
 mod many;
 mod neighbours;
 mod occi;
+mod occi_images;
 mod octavia;
 mod operating;
 mod plankton;
