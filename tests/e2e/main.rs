@@ -17,6 +17,7 @@ mod many;
 mod neighbours;
 mod occi;
 mod occi_images;
+mod occi_suites;
 mod octavia;
 mod operating;
 mod plankton;
