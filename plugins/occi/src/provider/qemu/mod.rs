@@ -32,7 +32,7 @@ use crate::{
     fault::Fault,
     model::{
         cdmi,
-        infrastructure::{CORES, DEVICE, INTERFACE, MEMORY, SIZE, bytes, id},
+        infrastructure::{CORES, DEVICE, INTERFACE, MAC, MEMORY, SIZE, bytes, id},
         states::{self, Transition},
         templates::{EPHEMERAL, Image},
     },
@@ -49,6 +49,9 @@ const HIBERNATION: &str = "hibernation";
 
 /// How long QEMU may take to answer.
 const ANSWER_MS: u32 = 5_000;
+
+/// How long a process may take to end whose machine goes.
+const GRACE_MS: u32 = 500;
 
 /// Start of the names of machines' processes.
 const PROCESS: &str = "m-";
@@ -69,7 +72,11 @@ pub fn machine_of(process: &str) -> Option<&str> {
 }
 
 fn process(machine: &Entity) -> String {
-    format!("{PROCESS}{}", machine.seq)
+    process_of(&machine.seq)
+}
+
+fn process_of(seq: &str) -> String {
+    format!("{PROCESS}{seq}")
 }
 
 fn is_machine(entity: &Entity) -> bool {
@@ -171,6 +178,67 @@ impl Qemu {
         with: impl FnMut(&mut Record) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         record::change(&self.keys, machine, soon, with)
+    }
+
+    /// The same for a machine that was started before; one that is being deleted refuses.
+    fn amend<T>(
+        &self,
+        machine: &Entity,
+        soon: bool,
+        with: impl FnMut(&mut Record) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        record::amend(machine, soon, with)
+    }
+
+    /// Whether a machine has no record: it was never started, or it is being deleted.
+    fn is_forgotten(&self, machine: &Entity) -> Result<bool, Failure> {
+        Ok(record::find(&machine.seq).map_err(failure)?.is_none())
+    }
+
+    /// Remove all that there is of a machine, by its `seq`.
+    ///
+    /// The record goes first. Who was about to start the machine finds it gone, before or after the process is there, and
+    /// takes back what it did; so nothing is left, whoever comes last.
+    ///
+    /// # Errors
+    /// `Refused` while a copy of it is being made; nothing has changed then.
+    pub fn remove(&self, seq: &str) -> Result<(), Failure> {
+        record::forget(seq).map_err(failure)?;
+        self.clear(seq)
+    }
+
+    /// Remove what a host that was killed while it deleted a machine has left of it. Whoever starts a machine makes its
+    /// record before its folder.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn sweep(&self) -> Result<(), Failure> {
+        for seq in self.disks().names(disk::MACHINES) {
+            if record::find(&seq).map_err(failure)?.is_none() {
+                self.clear(&seq)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// End the process of a machine without a record, and remove its folder. What somebody else is about to start may
+    /// come in between: another process takes the name, or puts a socket into the folder.
+    pub fn clear(&self, seq: &str) -> Result<(), Failure> {
+        let (name, folder, begun) = (process_of(seq), disk::machine(seq), self.programs.now());
+        loop {
+            if self.programs.status(&name)? != Status::Absent {
+                self.programs.stop(&name, GRACE_MS)?;
+            }
+            let removed = self.disks().remove(&folder);
+            let there = self.programs.status(&name)? != Status::Absent;
+            if !there && removed.is_ok() {
+                return Ok(());
+            }
+            if self.programs.now().saturating_sub(begun) > u64::from(life::END_MS) {
+                return removed.and_then(|()| Err(Failure::Unavailable("The machine does not end.".to_owned())));
+            }
+            self.programs.pause(10);
+        }
     }
 
     /// What a machine or a storage may have at most.
@@ -338,6 +406,12 @@ impl Provider for Qemu {
         refused("The machine is hibernated, and needs the devices that it had to wake up; start it first.")
     }
 
+    fn rewires(&self, before: &Entity, after: &Entity) -> bool {
+        let of_device = [MAC, network::ADDRESS, network::GATEWAY, network::ALLOCATION];
+        after.kind == id("networkinterface")
+            && of_device.iter().any(|name| before.attributes.get(*name) != after.attributes.get(*name))
+    }
+
     fn plug(&self, link: &Entity) -> Result<(), Failure> {
         let Some(ends) = &link.ends else { return Ok(()) };
         match (self.entity(&ends.source)?, self.entity(&ends.target)?) {
@@ -361,14 +435,7 @@ impl Provider for Qemu {
         if !is_machine(resource) {
             return Ok(());
         }
-        if !self.record(resource)?.copies.is_empty() {
-            return refused("A copy of the machine is being made; try again.");
-        }
-        if self.status(resource)? != Status::Absent {
-            self.programs.stop(&process(resource), 500)?;
-        }
-        self.disks().remove(&disk::machine(&resource.seq))?;
-        record::forget(&resource.seq).map_err(failure)
+        self.remove(&resource.seq)
     }
 
     fn console(&self, machine: &str) -> Option<String> {
