@@ -11,8 +11,8 @@ use crate::many::{open_many, resident_kib};
 
 /// Long polls that are parked at once.
 const POLLS: usize = 10_000;
-/// Most bytes of the host's memory for each of them; most of it is its connection's buffers.
-const POLL_BYTES: u64 = 32 * 1024;
+/// Most bytes of the host's memory for each of them; half of it is its connection's buffers.
+const POLL_BYTES: u64 = 20_000;
 
 /// A host with the plugin, which may reach these servers, and an operator.
 struct Lab {

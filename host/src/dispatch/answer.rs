@@ -61,7 +61,12 @@ impl Exchange {
     }
 
     /// An answer whose end is not known yet.
-    pub(super) fn open(self, head: Head, step: Step, first: Located) -> Result<Response<AnswerBody>, HostError> {
+    pub(super) fn open(
+        self: Box<Self>,
+        head: Head,
+        step: Step,
+        first: Located,
+    ) -> Result<Response<AnswerBody>, HostError> {
         let checked = head::check(self.asked.method(), head.status, head.headers, head::Body::Open(first.length()));
         let checked = checked.map_err(|error| self.broken(&error.to_string()))?;
         let mut answer = Response::new(AnswerBody::empty());

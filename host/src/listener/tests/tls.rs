@@ -144,6 +144,18 @@ async fn requests_come_over_tls_of_either_version() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_away_ends_the_handler() {
+    let pki = Pki::new();
+    let server = start(pki.config(ClientAuth::None)).await;
+    let client = pki.client(None, b"http/1.1", &rustls::version::TLS13);
+    let mut stream = connect(&server, client).await.unwrap();
+    send(&mut stream, "GET /hold HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    within(server.probe.held.acquire()).await.unwrap().forget();
+    within(stream.shutdown()).await.unwrap();
+    within(server.probe.gone.acquire()).await.unwrap().forget();
+}
+
+#[tokio::test]
 async fn versions_older_than_the_oldest_allowed_are_refused() {
     let pki = Pki::new();
     let mut config = pki.config(ClientAuth::None);
