@@ -25,3 +25,4 @@ pub mod run;
 pub mod secret;
 mod services;
 pub mod store;
+mod tls_signature;
