@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plugbay_tests::{Bed, Process, component, with_section};
+use plugbay_tests::{Bed, Process, component, free_port, with_section};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::process::Command;
 use tokio::sync::Notify;
 
-use crate::octavia::{AMPHORA, Controller, SCENARIOS, Step, differences, free_port};
+use crate::octavia::{AMPHORA, Controller, SCENARIOS, Step, differences};
 
 /// What the driver takes the amphora's base directory for; the plugin rewrites it.
 const BASE: &str = "/var/lib/octavia";

@@ -8,6 +8,7 @@ mod crash;
 mod durability;
 mod full_disk;
 mod jobs;
+mod keystone;
 mod limits;
 mod loading;
 mod lxd;

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use auth::{Auth, Provider};
+pub use auth::{Auth, Provider, TokenCache};
 pub use error::{ConfigError, Problem};
 pub use key::{KeyError, KeySource};
 pub use listener::{Bind, ClientAuth, HttpLimits, Listener, Tls, TlsVersion};

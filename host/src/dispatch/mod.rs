@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 
-use crate::auth::Decision;
+use crate::auth::{Caller, Decision};
 use crate::listener::{Connection, Handler, RequestBody, authority};
 use crate::metrics::Metrics;
 use crate::plugin::{Call, Registry, Target, Version};
@@ -109,11 +109,16 @@ impl Dispatcher {
                 return refused(&HostError::not_found(), place, id);
             };
             let scope = routed.target.scope.clone();
-            let identity = scope.provider.authenticate(arrived.head.headers(), connection.is_loopback);
+            let identity = match scope.provider.authenticate(arrived.head.headers(), connection.is_loopback) {
+                Caller::Known(identity) => identity,
+                Caller::Awaited(identity) => identity.await,
+            };
+            scope.provider.strip(arrived.head.headers_mut());
             let access = scope.rules.decide(&route.access, &identity);
             let taken = match access {
                 Decision::Allow => request::take_body(&version.plugin, route.body, &mut arrived).await,
-                Decision::Unauthenticated => Err(refusal::unauthenticated(&identity)),
+                Decision::Unauthenticated => Err(refusal::unauthenticated(&scope.provider, &identity)),
+                Decision::Unverified => Err(refusal::unverified()),
                 Decision::Forbidden => Err(refusal::forbidden()),
             };
             let taken = match taken {

@@ -2,18 +2,24 @@
 
 use http::{HeaderValue, StatusCode, header};
 
-use crate::auth::Identity;
+use crate::auth::{Identity, Provider};
 use crate::listener::BodyError;
 use crate::plugin::CallError;
 use crate::routing::HostError;
 
 /// 401 with the challenge that fits.
-pub fn unauthenticated(identity: &Identity) -> HostError {
+pub fn unauthenticated(provider: &Provider, identity: &Identity) -> HostError {
     let detail = match identity {
         Identity::Rejected(why) => format!("The credential is not good: {}.", why.as_str()),
-        Identity::Anonymous | Identity::User(_) => "This needs a credential.".to_owned(),
+        Identity::Anonymous | Identity::Unverified(_) | Identity::User(_) => "This needs a credential.".to_owned(),
     };
-    HostError::new(StatusCode::UNAUTHORIZED, detail).with_header(header::WWW_AUTHENTICATE, identity.challenge())
+    HostError::new(StatusCode::UNAUTHORIZED, detail).with_header(header::WWW_AUTHENTICATE, provider.challenge(identity))
+}
+
+/// 503 with `Retry-After`: the credential may be good, and nobody can say.
+pub fn unverified() -> HostError {
+    let detail = "The credential cannot be verified now: the identity service does not say whether it is good.";
+    retry(HostError::new(StatusCode::SERVICE_UNAVAILABLE, detail), 5)
 }
 
 /// 403

@@ -114,7 +114,7 @@ impl<'a> View<'a> {
     pub fn new(asked: &'a Asked, call: &'a Call) -> Self {
         let user = match &call.caller {
             Identity::User(user) => Some(user),
-            Identity::Anonymous | Identity::Rejected(_) => None,
+            Identity::Anonymous | Identity::Rejected(_) | Identity::Unverified(_) => None,
         };
         let roles = user.into_iter().flat_map(|user| &user.roles);
         let extra = user.into_iter().flat_map(|user| &user.extra);
@@ -152,6 +152,7 @@ impl<'a> View<'a> {
             caller: match &self.call.caller {
                 Identity::Anonymous => types::Caller::Anonymous,
                 Identity::Rejected(why) => types::Caller::Rejected(why.as_str()),
+                Identity::Unverified(why) => types::Caller::Unverified(why.as_str()),
                 Identity::User(user) => types::Caller::User(types::UserParam {
                     id: &user.id,
                     name: &user.name,

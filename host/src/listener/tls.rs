@@ -198,7 +198,7 @@ impl Contents {
     ) -> Result<Arc<dyn ClientCertVerifier>, ListenError> {
         Ok(match config.client_auth {
             ClientAuth::None => Arc::new(NoClientAuth),
-            ClientAuth::OptionalAny => Arc::new(AnyIssuer(Arc::clone(crypto))),
+            ClientAuth::OptionalAny => Arc::new(AnyIssuer { provider: Arc::clone(crypto) }),
             ClientAuth::Required => {
                 let (path, bytes) = self.client_ca.as_ref().ok_or(ListenError::NoClientCa)?;
                 let bad = |reason| ListenError::ClientCa { path: path.clone(), reason };

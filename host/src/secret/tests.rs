@@ -31,7 +31,7 @@ impl Place {
     }
 
     fn with(&self, plugin: &str, given: &str) -> Result<Secrets, GivenError> {
-        Secrets::open(self.store.clone(), self.ring.clone(), plugin, &toml::from_str(given).unwrap())
+        Secrets::open(self.store.clone(), self.ring.clone(), plugin, &toml::from_str(given).unwrap(), Keystones::new())
     }
 
     /// A file that only its owner may read.

@@ -97,6 +97,7 @@ fn admit(app: &TestApp, access: &Access, caller: &Caller) -> Result<(), u16> {
     match (access, caller) {
         (Access::Open | Access::Plugin, _) | (Access::Authenticated, Caller::User(_)) => Ok(()),
         (Access::Authenticated | Access::RoleRule(_), Caller::Anonymous | Caller::Rejected(_)) => Err(401),
+        (Access::Authenticated | Access::RoleRule(_), Caller::Unverified(_)) => Err(503),
         (Access::RoleRule(rule), Caller::User(user)) => {
             let rules = &app.descriptor().rules;
             let satisfied =
