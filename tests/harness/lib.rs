@@ -13,10 +13,12 @@
 
 mod bed;
 mod client;
+mod random;
 mod wasm;
 
 pub use bed::{Bed, Process, binary, plugbay, target};
 pub use client::{Answer, Client, Sent};
+pub use random::Random;
 pub use wasm::{component, marked, with_section};
 
 use std::future::Future;
@@ -34,6 +36,14 @@ pub async fn wait_until<T, F: Future<Output = Option<T>>>(what: &str, mut check:
         }
         assert!(start.elapsed() < PATIENCE, "waited too long until {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A number of the environment, for tests of which more or less can be asked.
+pub fn number(variable: &str, default: u32) -> u32 {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")),
+        Err(_) => default,
     }
 }
 
