@@ -149,10 +149,7 @@ fn a_certificate_that_runs_out_leaves_the_bag_at_once_and_the_store_soon() {
 #[test]
 fn what_an_administrator_deleted_is_registered_again() {
     let (lab, trust) = Lab::with_node();
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (_, certificate) = lab.wanted();
     trust.borrow_mut().remove(&fingerprint(&certificate));
     lab.later();
     assert!(trust.borrow().contains_key(&fingerprint(&certificate)));
@@ -200,10 +197,7 @@ fn a_node_with_projects_restricts_what_it_gets() {
     let mut body = lab.node_body("a", 1);
     body["projects"] = json!(["demo"]);
     lab.as_operator("PUT", "/v1/nodes/a").json(&body).send().expect(201);
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (_, certificate) = lab.wanted();
     let held = trust.borrow().get(&fingerprint(&certificate)).cloned().unwrap();
     assert!(held.restricted && held.projects == ["demo"]);
 }

@@ -13,10 +13,7 @@ fn node_state(lab: &Lab, name: &str) -> String {
 #[test]
 fn a_removal_owed_to_a_node_that_is_down_survives_a_restart_and_is_paid() {
     let (lab, trust) = Lab::with_node();
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (relation, certificate) = lab.wanted();
     lab.world.mode(&endpoint("a"), Mode::Down);
     lab.as_operator("DELETE", &format!("/v1/relations/{relation}")).send().expect(202);
     lab.later();
@@ -54,10 +51,7 @@ fn a_silent_node_is_offline_and_the_others_go_on() {
     lab.node("b", 2).expect(201);
     lab.run();
     lab.world.mode(&endpoint("a"), Mode::Silent);
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (relation, certificate) = lab.wanted();
     assert!(other.borrow().contains_key(&fingerprint(&certificate)));
     assert_eq!(node_state(&lab, "a"), "offline");
     let expected = [("host-a".to_owned(), vec![]), ("host-b".to_owned(), vec![fingerprint(&certificate)])];
@@ -68,10 +62,7 @@ fn a_silent_node_is_offline_and_the_others_go_on() {
 #[test]
 fn a_node_that_is_away_stays_published_for_the_grace_time_only() {
     let (lab, _) = Lab::with_node();
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (relation, _) = lab.wanted();
     let etag = |lab: &Lab| {
         let path = format!("/v1/relations/{relation}/provider/data");
         lab.as_operator("GET", &path).send().expect(200).header("etag").unwrap().to_owned()
