@@ -1,7 +1,7 @@
 //! One certificate in one store: what is wanted, what is known, and the requests that bring them together.
 //!
 //! Section 3.6. Invariants: the intent is on disk before the POST; a certificate is deleted only if we put it there, and
-//! never if it is a credential of ours.
+//! never if it is a credential of ours; what a POST may still bring is not forgotten.
 
 use plugbay_sdk::kv::{self, Transaction};
 use plugbay_sdk::{Problem, crypto};
@@ -12,6 +12,12 @@ use crate::store::nodes::Seen;
 use crate::store::records::{Failure, Ledger, State};
 use crate::store::{index, keys, relations};
 use crate::trust::{Client, TrustError};
+
+/// Milliseconds in which a POST without an answer may still come through: it waits in a node that was silent, or on its
+/// way. Longer than any node takes for one.
+const UNDER_WAY: i64 = 60_000;
+/// Milliseconds between two looks for what such a POST brought.
+const LOOK: i64 = 5_000;
 
 /// What came of a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,11 +116,17 @@ impl One<'_> {
             Some(name) => name,
             None => self.mark()?,
         };
+        let loose = self.ledger.loose;
         self.ledger.state = State::Pending;
         self.ledger.intent = Some(name.clone());
+        self.ledger.loose = self.now + UNDER_WAY;
         self.keep()?;
         let projects = self.leader.node.projects.as_ref().unwrap_or(&self.run.settings.projects);
-        match self.client.add(&certificate.der, &name, projects) {
+        let added = self.client.add(&certificate.der, &name, projects);
+        if added.as_ref().err().is_none_or(TrustError::is_over) {
+            self.ledger.loose = loose;
+        }
+        match added {
             Ok(()) => self.registered(Some(name)),
             Err(error) => match error.status() {
                 Some(409) => self.was_there(&name),
@@ -169,6 +181,7 @@ impl One<'_> {
             name,
             since: self.now,
             not_after: self.ledger.not_after,
+            loose: self.ledger.loose,
             ..Ledger::default()
         };
         self.keep()?;
@@ -252,14 +265,19 @@ impl One<'_> {
         match self.client.get(self.fingerprint) {
             Ok(Some(entry)) if entry.name == *name => {}
             // It is gone, or somebody else's by now.
-            Ok(_) => return Ok(Look::Settled),
+            Ok(_) => return Ok(self.gone()),
             Err(error) => return Err(self.stop(error)),
         }
         match self.client.delete(self.fingerprint) {
-            Ok(()) => Ok(Look::Settled),
-            Err(error) if error.status() == Some(404) => Ok(Look::Settled),
+            Ok(()) => Ok(self.gone()),
+            Err(error) if error.status() == Some(404) => Ok(self.gone()),
             Err(error) => Err(self.stop(error)),
         }
+    }
+
+    /// It is not there, and may come yet.
+    fn gone(&self) -> Look {
+        if self.now < self.ledger.loose { Look::Later(self.now + LOOK) } else { Look::Settled }
     }
 
     /// A name that says whose the entry is, and that nobody else gives one: the end is random.

@@ -4,7 +4,9 @@ use plugbay_sdk::Outcome;
 use serde_json::json;
 
 use super::*;
-use crate::outside::fake::Mode;
+use crate::outside::fake::{Held, Mode};
+use crate::store::keys;
+use crate::store::records::Ledger;
 
 fn node_state(lab: &Lab, name: &str) -> String {
     lab.get(&format!("/v1/nodes/{name}"))["state"].as_str().unwrap().to_owned()
@@ -135,6 +137,32 @@ fn an_answer_that_never_came_is_settled_without_a_second_entry() {
     lab.later();
     assert_eq!(lab.state(&certificate, "a")["owned"], true);
     assert_eq!(lab.registered(&relation).len(), 1);
+}
+
+#[test]
+fn a_post_that_comes_through_when_it_is_wanted_no_more_is_taken_back() {
+    let (lab, trust) = Lab::with_node();
+    let relation = lab.relation("app");
+    let certificate = lab.maker.pem("c");
+    lab.world.mode(&endpoint("a"), Mode::Silent);
+    lab.write(&relation, 0, &[&certificate]).expect(200);
+    lab.app.run_jobs();
+    let ledger = lab.host().get(&keys::ledger(&hex::encode([1; 32]), &fingerprint(&certificate))).unwrap();
+    let name = serde_json::from_slice::<Ledger>(&ledger).unwrap().intent.unwrap();
+    lab.write(&relation, 0, &[]).expect(200);
+    lab.world.mode(&endpoint("a"), Mode::Up);
+    lab.world.pass(1);
+    lab.run();
+    assert_eq!(node_state(&lab, "a"), "online");
+    assert_eq!(trust.borrow().len(), 1);
+    assert_eq!(lab.get("/v1/certificates").as_array().unwrap().len(), 1, "it may come yet");
+    let late = Held { name, kind: "client".into(), restricted: false, projects: vec![], der: der(&certificate) };
+    trust.borrow_mut().insert(fingerprint(&certificate), late);
+    lab.world.pass(6);
+    lab.run();
+    assert_eq!(trust.borrow().len(), 1);
+    lab.later();
+    assert_eq!(lab.get("/v1/certificates"), json!([]));
 }
 
 #[test]
