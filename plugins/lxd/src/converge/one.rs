@@ -6,7 +6,7 @@
 use plugbay_sdk::kv::{self, Transaction};
 use plugbay_sdk::{Problem, crypto};
 
-use super::{Run, backoff};
+use super::{Run, after, backoff};
 use crate::certificate::{Certificate, Unfit};
 use crate::store::nodes::Seen;
 use crate::store::records::{Failure, Ledger, State};
@@ -93,7 +93,10 @@ impl One<'_> {
             _ => {}
         }
         match self.ledger.state {
-            State::Registered => return Ok(Look::Settled),
+            State::Registered => {
+                self.run.turns_at(after(certificate.not_after));
+                return Ok(Look::Settled);
+            }
             State::Failed if self.is_final() => return Ok(Look::Settled),
             _ if self.ledger.next_attempt > self.now => return Ok(Look::Later(self.ledger.next_attempt)),
             _ => {}
@@ -133,9 +136,8 @@ impl One<'_> {
                 Some(400) => self.refused(&error),
                 Some(404) => {
                     self.ledger.intent = None;
-                    self.ledger.next_attempt = self.now + backoff::SLOW;
+                    self.slowly();
                     self.failed("project_not_found", &error)?;
-                    // The next listing finds it due.
                     Ok(Look::Settled)
                 }
                 _ => Err(self.stop(error)),
@@ -158,7 +160,7 @@ impl One<'_> {
                     message: format!("the trust store has it as a certificate of type {}", entry.kind),
                     http_status: Some(409),
                 });
-                self.ledger.next_attempt = self.now + backoff::SLOW;
+                self.slowly();
                 self.keep()?;
                 Ok(Look::Settled)
             }
@@ -184,6 +186,7 @@ impl One<'_> {
             loose: self.ledger.loose,
             ..Ledger::default()
         };
+        self.run.turns_at(after(self.ledger.not_after));
         self.keep()?;
         Ok(Look::Settled)
     }
@@ -202,11 +205,18 @@ impl One<'_> {
         Ok(Look::Settled)
     }
 
+    /// To be tried again when the next listing finds it due, which comes soon enough.
+    fn slowly(&mut self) {
+        self.ledger.next_attempt = self.now + backoff::SLOW;
+        self.run.turns_at(self.ledger.next_attempt);
+    }
+
     /// Known without asking.
     fn unfit(&mut self, unfit: Unfit, certificate: &Certificate) -> Result<Look, Stop> {
         self.ledger.state = State::Failed;
         self.ledger.error = Some(Failure::of(unfit));
         self.ledger.next_attempt = if unfit == Unfit::NotYetValid { certificate.not_before * 1000 } else { 0 };
+        self.run.turns_at(self.ledger.next_attempt);
         self.keep()?;
         Ok(Look::Settled)
     }
