@@ -11,7 +11,6 @@ mod jobs;
 mod limits;
 mod loading;
 mod lxd;
-mod lxd_servers;
 mod many;
 mod neighbours;
 mod occi;
