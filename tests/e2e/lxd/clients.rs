@@ -35,6 +35,26 @@ async fn a_requirer_of_ops_gets_in_and_is_kept_out_when_it_left() {
 }
 
 #[tokio::test]
+async fn incus_is_a_node_as_lxd_is() {
+    let Some(servers) = Servers::lxd_and_incus().await else { return };
+    let lab = Lab::with_nodes(&servers).await;
+    let incus = lab.until_state(&servers.all[1].name, "online").await;
+    println!("Incus {}", incus["server_version"]);
+    requirer_is_well(&lab).await;
+
+    let (relation, theirs, ours) = (lab.relation().await, Credential::new("theirs"), Credential::new("ours"));
+    assert!(servers.add_by_hand(1, &theirs).await);
+    lab.write(&relation, &[&theirs, &ours]).await;
+    lab.until_registered(&relation, &[&theirs, &ours]).await;
+    for node in 0..2 {
+        servers.until_trusted(node, &[&theirs, &ours]).await;
+    }
+    lab.break_off(&relation).await;
+    servers.until_trusted(0, &[]).await;
+    servers.until_trusted(1, &[&theirs]).await;
+}
+
+#[tokio::test]
 async fn pylxd_takes_the_facade_for_lxd() {
     let Some(servers) = Servers::start(1, &[]).await else { return };
     let lab = Lab::with_nodes(&servers).await;

@@ -1,5 +1,5 @@
-//! LXD of Debian on loopback: independent servers or a cluster, with a credential that they trust, and a look at what they
-//! really trust.
+//! LXD and Incus of Debian on loopback: independent servers or a cluster, with a credential that they trust, and a look at
+//! what they really trust.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -80,6 +80,16 @@ impl Servers {
     /// allows no namespaces.
     pub async fn start(count: usize, options: &[&str]) -> Option<Self> {
         Self::at(&vec!["127.0.0.1:0"; count], options).await
+    }
+
+    /// An LXD and an Incus. None, with a reason printed, where there is none: only some releases of Debian have it.
+    pub async fn lxd_and_incus() -> Option<Self> {
+        let incus = target().join("incus");
+        if !incus.exists() {
+            println!("skipped: {} is not there: no package of Incus could be had", incus.display());
+            return None;
+        }
+        Self::at(&["127.0.0.1:0", "incus=127.0.0.1:0"], &["--incus", &incus.display().to_string()]).await
     }
 
     async fn at(addresses: &[&str], options: &[&str]) -> Option<Self> {
