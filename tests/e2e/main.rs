@@ -12,7 +12,6 @@ mod keystone;
 mod limits;
 mod loading;
 mod lxd;
-mod lxd_servers;
 mod many;
 mod neighbours;
 mod occi;

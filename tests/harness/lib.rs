@@ -14,12 +14,14 @@
 mod bed;
 mod client;
 mod keystone;
+mod random;
 mod recorder;
 mod wasm;
 
 pub use bed::{Bed, Process, binary, plugbay, target};
 pub use client::{Answer, Client, Sent};
 pub use keystone::Keystone;
+pub use random::Random;
 pub use recorder::{Recorder, Seen};
 pub use wasm::{component, marked, with_section};
 
@@ -63,6 +65,14 @@ pub fn python(environment: &str) -> Option<PathBuf> {
 pub fn missing(why: &str) {
     assert!(!std::env::var("CI").is_ok_and(|ci| ci == "true"), "has to be there under CI: {why}");
     println!("skipped: {why}");
+}
+
+/// A number of the environment, for tests of which more or less can be asked.
+pub fn number(variable: &str, default: u32) -> u32 {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")),
+        Err(_) => default,
+    }
 }
 
 /// Let this process have so many descriptors, where the system allows it.
