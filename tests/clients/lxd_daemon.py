@@ -91,6 +91,12 @@ class Server:
         self.process.send_signal(how)
         self.process.wait()
 
+    def freeze(self):
+        """When this returns, no thread of it answers anything more."""
+        self.process.send_signal(signal.SIGSTOP)
+        while any(state_of(file) != "T" for file in glob.glob(f"/proc/{self.process.pid}/task/*/stat")):
+            time.sleep(0.001)
+
     def call(self, method, path, body=None):
         """Through the unix socket; waits for what LXD does in the background."""
         connection = UnixConnection(self.socket)
@@ -176,6 +182,15 @@ def described(given, name, address):
     return Incus(given.incus, *more) if product == "incus" else Server(*more)
 
 
+def state_of(file):
+    """Of a thread: the letter after its name, which stands in brackets. One that has ended does nothing, either."""
+    try:
+        with open(file) as stat:
+            return stat.read().rpartition(")")[2].split()[0]
+    except OSError:
+        return "T"
+
+
 def der_of(file):
     with open(file) as pem:
         return ssl.PEM_cert_to_DER_cert(pem.read())
@@ -233,7 +248,7 @@ def obey(servers, clients):
         "start": Server.start,
         "stop": lambda server: server.end(signal.SIGTERM),
         "kill": lambda server: server.end(signal.SIGKILL),
-        "freeze": lambda server: server.process.send_signal(signal.SIGSTOP),
+        "freeze": Server.freeze,
         "thaw": lambda server: server.process.send_signal(signal.SIGCONT),
         "requests": lambda server: server.requests(clients),
     }
