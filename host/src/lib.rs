@@ -20,6 +20,7 @@ pub mod machine;
 pub mod metrics;
 pub mod outbound;
 pub mod plugin;
+mod private;
 mod private_file;
 pub mod program;
 pub mod routing;

@@ -1,8 +1,8 @@
 //! Large values, which stay in the host. Attaching and dropping them is done by a [`Transaction`](crate::kv::Transaction).
 
 pub use crate::bindings::plugbay::plugin::blobs::Error;
-pub use crate::capability::blobs::{concat, digest, read, size, write};
-use crate::{BlobRange, DigestAlgorithm, Piece};
+pub use crate::capability::blobs::{concat, digest, from_file, read, size, to_file, write};
+use crate::{BlobRange, DigestAlgorithm, FileRange, Piece};
 
 /// Most bytes that one `read` gives.
 pub const READ_LIMIT: u64 = 1024 * 1024;
@@ -16,6 +16,18 @@ impl BlobRange {
     /// `length` bytes from `offset` on.
     pub fn part(name: impl Into<String>, offset: u64, length: u64) -> Self {
         Self { name: name.into(), offset, length: Some(length) }
+    }
+}
+
+impl FileRange {
+    /// All of a file, by its path relative to the private directory.
+    pub fn whole(path: impl Into<String>) -> Self {
+        Self { path: path.into(), offset: 0, length: None }
+    }
+
+    /// `length` bytes of it from `offset` on.
+    pub fn part(path: impl Into<String>, offset: u64, length: u64) -> Self {
+        Self { path: path.into(), offset, length: Some(length) }
     }
 }
 

@@ -172,6 +172,7 @@ impl From<blobs::Error> for Problem {
     fn from(error: blobs::Error) -> Self {
         match error {
             blobs::Error::QuotaExceeded => Self::new(507).detail("The storage quota is used up."),
+            blobs::Error::NoSpace => Self::new(507).detail("The disk is full."),
             blobs::Error::Storage(cause) => storage(&cause),
             blobs::Error::Denied | blobs::Error::Invalid(_) | blobs::Error::NotFound => {
                 Self::internal(format_args!("blobs: {error:?}"))

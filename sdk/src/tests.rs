@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::prelude::*;
 use crate::testing::{Host, TestApp};
-use crate::{ReceiveError, crypto, identity, jobs};
+use crate::{BlobRange, FileRange, ReceiveError, crypto, identity, jobs};
 
 const PIECE: u64 = 4096;
 
@@ -244,6 +244,23 @@ fn a_body_is_received_in_pieces_and_attached_by_a_commit() {
     assert_eq!(put.header("etag").unwrap(), crypto::hex(&crypto::md5(&body).unwrap()));
     assert_eq!(app.host().blobs(), ["a"]);
     assert_eq!(app.get("/objects/a").send().expect(200).body, [body.as_slice(), &[0, 0]].concat());
+}
+
+#[test]
+fn a_file_is_made_of_segments_and_a_piece_of_a_file() {
+    let host = Host::new();
+    host.install();
+    host.put_blob("a", "0123456789");
+    let segments = [Segment::Blob(BlobRange::part("a", 2, 3)), Segment::Zeros(1), Segment::Bytes(b"x".to_vec())];
+    assert_eq!(blobs::to_file(&segments, "folder/file", 0o400), Ok(5));
+    assert_eq!(host.file("folder/file").unwrap(), b"234\0x");
+    let piece = blobs::from_file(&FileRange::part("folder/file", 1, 2), &[]).unwrap();
+    assert_eq!(blobs::read(&piece.range()).unwrap(), b"34");
+    assert!(matches!(blobs::from_file(&FileRange::part("folder/file", 4, 2), &[]), Err(blobs::Error::Invalid(_))));
+    assert_eq!(blobs::from_file(&FileRange::whole("none"), &[]), Err(blobs::Error::NotFound));
+    for (path, mode) in [("../file", 0o600), ("/file", 0o600), ("file", 0o700)] {
+        assert!(matches!(blobs::to_file(&segments, path, mode), Err(blobs::Error::Invalid(_))), "{path} {mode:o}");
+    }
 }
 
 #[test]

@@ -306,6 +306,8 @@ def by_itself(cloud):
     cloud.act(deaf, "stop", method="graceful")
     assert cloud.state(deaf) == "active"
     facts["deaf, ended"] = cloud.until(deaf, "inactive")
+    for machine in (path, deaf):
+        cloud.call("DELETE", machine)
     say(scenario="by itself", milliseconds={name: round(value, 1) for name, value in facts.items()})
 
 

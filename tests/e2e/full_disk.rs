@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use plugbay_tests::{Bed, Process, Sent, binary, marked, wait_until};
+use plugbay_tests::{Bed, Process, Sent, binary, component, marked, wait_until};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -82,5 +82,42 @@ async fn a_full_disk_refuses_writes_and_loses_nothing() {
     let process = start().await;
     all_there(process.address).await;
     wait_until("writes go on", async || (put(process.address, kept).await == 204).then_some(())).await;
+    process.terminate().await;
+}
+
+#[tokio::test]
+async fn a_file_that_does_not_fit_leaves_nothing_and_what_was_there_stays() {
+    let bed = Bed::new("[plugin.machine]\ngrants = [\"filesystem\"]\ndeny = [\"process\", \"system\", \"udp\"]\n");
+    bed.install("machine", &component("machine"));
+    let data = bed.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let Some(disk) = Disk::new(&data, 160).await else {
+        println!("skipped: this system allows no mount namespace");
+        return;
+    };
+    let mut command = disk.command(&binary());
+    command.arg("--config").arg(bed.config_file()).env_remove("RUST_BACKTRACE");
+    let process = Process::of(command, "default").await.unwrap_or_else(|log| panic!("the host did not start:\n{log}"));
+    let post = async |path: &str, body: serde_json::Value| {
+        let sent = Sent::new("POST", &format!("/machine/{path}")).header("content-type", "application/json");
+        sent.body(body.to_string()).to(process.address).await
+    };
+    let write = async |kibibytes: u32, zeros: u64| {
+        let body = serde_json::json!({"path": "a", "text": "x", "times": kibibytes, "zeros": zeros});
+        let answer = post("file", body).await;
+        (answer.status.as_u16(), answer.text().to_owned())
+    };
+    assert_eq!(write(1024, 0).await, (200, (1 << 20).to_string()));
+    for _ in 0..3 {
+        // 100 MiB beside what has to stay free do not fit, however often it is tried.
+        let answer = write(4000, 0).await;
+        assert_eq!(answer.0, 200, "4 MiB fit each time: {}", answer.1);
+        let body = serde_json::json!({"path": "b", "text": "x".repeat(60), "times": 1700});
+        let answer = post("file", body).await;
+        assert_eq!((answer.status.as_u16(), answer.text()), (409, "Error::NoSpace"));
+    }
+    assert_eq!(write(1, 1 << 40).await, (200, ((1u64 << 40) + 1024).to_string()), "holes take no room");
+    let read = post("piece", serde_json::json!({"path": "b"})).await;
+    assert_eq!(read.text(), "Error::NotFound");
     process.terminate().await;
 }

@@ -6,11 +6,11 @@ use plugbay_tests::{Bed, Process, component, with_section};
 use serde_json::Value;
 use tokio::process::Command;
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/occi_machine.py");
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clients");
 const PROGRAMS: [&str; 2] = ["/usr/bin/qemu-system-x86_64", "/usr/bin/qemu-img"];
 
 /// The example, in which guests have three seconds to leave; none where there is no QEMU. Under CI there is.
-fn bed() -> Option<Bed> {
+pub fn bed() -> Option<Bed> {
     let missing: Vec<&&str> = PROGRAMS.iter().filter(|program| !Path::new(program).exists()).collect();
     if !missing.is_empty() {
         assert!(
@@ -30,46 +30,53 @@ fn private(bed: &Bed) -> PathBuf {
     bed.path().join("data/plugins/occi")
 }
 
-/// What the script says: a line for each scenario. Machines are left to the operator if it fails.
-async fn drive(bed: &Bed, port: u16, token: &str, scenario: &str, facts: Option<&Value>) -> Vec<Value> {
+/// What a script says: a line for each scenario. Machines are left to the operator if it fails.
+pub async fn script(bed: &Bed, name: &str, port: u16, token: &str, arguments: &[&str]) -> Vec<Value> {
     let mut script = Command::new("python3");
     script
-        .arg(SCRIPT)
-        .arg(scenario)
+        .arg(format!("{SCRIPTS}/{name}.py"))
+        .args(arguments)
         .arg("--url")
         .arg(format!("http://127.0.0.1:{port}"))
         .arg("--data")
         .arg(private(bed));
-    script.args(["--token", token]).kill_on_drop(true);
-    if let Some(facts) = facts {
-        script.arg("--facts").arg(facts.to_string());
-    }
-    let output = script.output().await.unwrap();
+    let output = script.args(["--token", token]).kill_on_drop(true).output().await.unwrap();
     let (said, why) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{scenario}: {said}{why}");
+    assert!(output.status.success(), "{name} {arguments:?}: {said}{why}");
     said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+async fn drive(bed: &Bed, port: u16, token: &str, scenario: &str, facts: Option<&Value>) -> Vec<Value> {
+    let facts = facts.map(ToString::to_string);
+    let facts = facts.iter().flat_map(|facts| ["--facts", facts.as_str()]);
+    script(bed, "occi_machine", port, token, &[scenario].into_iter().chain(facts).collect::<Vec<_>>()).await
+}
+
 /// What outlives a host would outlive the test, too: ended when dropped.
-struct Machines(PathBuf);
+pub struct Machines(PathBuf);
 
 impl Machines {
-    fn of(bed: &Bed) -> Self {
+    pub fn of(bed: &Bed) -> Self {
         Self(bed.path().join("data/programs/occi"))
+    }
+
+    /// Process numbers of those that run.
+    pub fn running(&self) -> Vec<rustix::process::Pid> {
+        let records = std::fs::read_dir(&self.0).into_iter().flatten().flatten().map(|entry| entry.path());
+        let records = records.filter(|path| path.extension().is_some_and(|end| end == "json"));
+        let records =
+            records.map(|path| serde_json::from_slice(&std::fs::read(path).unwrap_or_default()).unwrap_or_default());
+        let pids =
+            records.filter(|record: &Value| record["ended"].is_null()).filter_map(|record| record["pid"].as_i64());
+        pids.filter_map(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)).collect()
     }
 }
 
 impl Drop for Machines {
     fn drop(&mut self) {
-        let records = std::fs::read_dir(&self.0).into_iter().flatten().flatten().map(|entry| entry.path());
-        for record in records.filter(|path| path.extension().is_some_and(|end| end == "json")) {
-            let record: Value = serde_json::from_slice(&std::fs::read(record).unwrap_or_default()).unwrap_or_default();
-            let pid = record["pid"].as_i64().filter(|_| record["ended"].is_null());
-            let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
-            if let Some(pid) = pid {
-                println!("still ran: {pid:?}");
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-            }
+        for pid in self.running() {
+            println!("still ran: {pid:?}");
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     }
 }
@@ -84,7 +91,7 @@ fn slowest(scenario: &Value, what: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn machines_go_through_their_whole_life_and_the_api_says_what_qmp_says() {
     let Some(mut bed) = bed() else { return };
-    let _machines = Machines::of(&bed);
+    let machines = Machines::of(&bed);
     let token = bed.token("ann", &[]);
     bed.start().await;
     assert_eq!(bed.status("occi").last_error, None);
@@ -99,6 +106,18 @@ async fn machines_go_through_their_whole_life_and_the_api_says_what_qmp_says() {
     for what in ["paused", "resumed", "killed", "powered off"] {
         assert!(slowest(&said[2], what) < 200.0, "{what}: {}", said[2]);
     }
+    assert_eq!(machines.running(), [], "the script deleted what it started");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_of_cdmi_is_a_disk_of_machines_and_what_they_write_is_read_through_cdmi() {
+    let Some(mut bed) = bed() else { return };
+    let machines = Machines::of(&bed);
+    let token = bed.token("ann", &[]);
+    bed.start().await;
+    let said = script(&bed, "occi_disks", bed.address().port(), &token, &[]).await;
+    println!("{said:?}");
+    assert_eq!(machines.running(), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -55,6 +55,18 @@ impl StorageError {
         Self { action, source: Some(Box::new(source)) }
     }
 
+    /// Whether there is no room on its disk.
+    pub fn is_full(&self) -> bool {
+        let mut source: Option<&(dyn Error + 'static)> = Some(self);
+        while let Some(error) = source {
+            if error.downcast_ref::<std::io::Error>().is_some_and(crate::private::is_full) {
+                return true;
+            }
+            source = error.source();
+        }
+        false
+    }
+
     /// A task of ours was cut short, which happens only when the runtime goes down.
     pub(super) fn stopped() -> Self {
         Self { action: "go on while the host is stopping", source: None }

@@ -4,13 +4,15 @@
 //! is done by `kv`'s commit; here are the ways to look, read, and make pieces.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::TryStreamExt;
 
 use crate::blob::{PieceId, PieceRange, Pinned, ReadError, StageError};
-use crate::plugin::bindings::blobs::{BlobRange, DigestAlgorithm, Error, Host, Piece};
+use crate::plugin::bindings::blobs::{BlobRange, DigestAlgorithm, Error, FileRange, Host, Piece, Segment};
 use crate::plugin::bindings::{kv, types};
 use crate::plugin::{Call, GuestState, Plugin};
+use crate::private::{self, FileError, NewFile};
 
-/// Most ranges of one call.
+/// Most ranges, or segments, of one call.
 const MAX_RANGES: usize = 4096;
 
 /// What a name stands for.
@@ -113,7 +115,18 @@ fn of_stage<E: std::fmt::Display>(error: StageError<E>) -> Error {
 
 fn storage(error: &crate::blob::StorageError) -> Error {
     tracing::error!(error = error as &dyn std::error::Error, "the blob store failed");
-    Error::Storage(error.to_string())
+    if error.is_full() { Error::NoSpace } else { Error::Storage(error.to_string()) }
+}
+
+fn of_file(error: FileError) -> Error {
+    match error {
+        FileError::NotFound(_) => Error::NotFound,
+        FileError::Full => Error::NoSpace,
+        FileError::Io(_) => Error::Storage(error.to_string()),
+        FileError::Outside(_) | FileError::NotAFile(_) | FileError::Range { .. } | FileError::Mode(_) => {
+            Error::Invalid(error.to_string())
+        }
+    }
 }
 
 impl From<crate::blob::Piece> for types::PieceResult {
@@ -124,6 +137,52 @@ impl From<crate::blob::Piece> for types::PieceResult {
 
 fn algorithms(digests: Vec<DigestAlgorithm>) -> Vec<crate::blob::Algorithm> {
     digests.into_iter().map(Into::into).collect()
+}
+
+/// Work on files that blocks, where it may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, FileError> + Send + 'static) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Error::Storage("the host is stopping".into()))?.map_err(of_file)
+}
+
+/// Write a file of these segments. Where the caller goes away, it comes to be whole or not at all.
+async fn to_file(plugin: &Plugin, call: &Call, segments: Vec<Segment>, path: String, mode: u32) -> Result<u64, Error> {
+    let directory = plugin.files().ok_or(Error::Denied)?.to_owned();
+    if segments.len() > MAX_RANGES {
+        return Err(Error::Invalid(format!("at most {MAX_RANGES} segments at once")));
+    }
+    let blobs = segments.iter().filter_map(|segment| match segment {
+        Segment::Blob(range) => Some(range.clone()),
+        _ => None,
+    });
+    let (ranges, _pinned) = locate(plugin, call, &blobs.collect::<Vec<_>>()).await?;
+    let mut ranges = ranges.into_iter();
+    let at = directory.clone();
+    let mut new = blocking(move || NewFile::create(&at, &path, mode)).await?;
+    for segment in segments {
+        new = match segment {
+            Segment::Zeros(zeros) => blocking(move || new.skip(zeros).map(|()| new)).await?,
+            Segment::Bytes(bytes) => blocking(move || new.write(&bytes).map(|()| new)).await?,
+            Segment::Blob(_) => {
+                let range = ranges.next().ok_or(Error::NotFound)?;
+                let mut chunks = plugin.blobs.reader(vec![range]).map_err(of_read)?;
+                while let Some(chunk) = chunks.try_next().await.map_err(of_read)? {
+                    new = blocking(move || new.write(&chunk).map(|()| new)).await?;
+                }
+                new
+            }
+            Segment::File(range) => {
+                let at = directory.clone();
+                let stretch = blocking(move || private::open(&at, &range.path, range.offset, range.length)).await?;
+                let mut chunks = std::pin::pin!(stretch.chunks());
+                while let Some(chunk) = chunks.try_next().await.map_err(|error| of_file(error.into()))? {
+                    new = blocking(move || new.write(&chunk).map(|()| new)).await?;
+                }
+                new
+            }
+        };
+    }
+    blocking(move || new.finish()).await
 }
 
 impl Host for GuestState {
@@ -164,6 +223,31 @@ impl Host for GuestState {
             piece.map(Piece::from).map_err(of_stage)
         };
         Ok(self.cpu.waiting(concat).await)
+    }
+
+    async fn from_file(
+        &mut self,
+        file: FileRange,
+        digests: Vec<DigestAlgorithm>,
+    ) -> wasmtime::Result<Result<Piece, Error>> {
+        let (plugin, call) = (&self.plugin, &self.call);
+        let read = async {
+            let directory = plugin.files().ok_or(Error::Denied)?.to_owned();
+            let stretch = blocking(move || private::open(&directory, &file.path, file.offset, file.length)).await?;
+            let piece = call.staging(plugin).one(&algorithms(digests), stretch.chunks()).await;
+            piece.map(Piece::from).map_err(of_stage)
+        };
+        Ok(self.cpu.waiting(read).await)
+    }
+
+    async fn to_file(
+        &mut self,
+        segments: Vec<Segment>,
+        path: String,
+        mode: u32,
+    ) -> wasmtime::Result<Result<u64, Error>> {
+        let write = to_file(&self.plugin, &self.call, segments, path, mode);
+        Ok(self.cpu.waiting(write).await)
     }
 
     async fn digest(

@@ -7,20 +7,18 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use http_body::{Frame, SizeHint};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use crate::blob::{PieceRange, Pinned};
 use crate::capability::blobs::locate;
 use crate::plugin::bindings::types::{BlobRange, Segment};
 use crate::plugin::{Call, Plugin};
+use crate::private::{self, Stretch};
 
 /// Most bytes of one chunk.
 const CHUNK: usize = 64 * 1024;
@@ -94,7 +92,7 @@ pub struct Located {
 enum Part {
     Bytes(Bytes),
     Piece(PieceRange),
-    File(std::fs::File, u64, u64),
+    File(Stretch),
     Zeros(u64),
 }
 
@@ -103,7 +101,8 @@ impl Part {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Piece(range) => range.length,
-            Self::File(_, _, length) | Self::Zeros(length) => *length,
+            Self::File(stretch) => stretch.length,
+            Self::Zeros(length) => *length,
         }
     }
 
@@ -118,7 +117,11 @@ impl Part {
                 length: range.length.saturating_sub(skip),
                 ..range
             }),
-            Self::File(file, offset, length) => Self::File(file, offset + skip, length.saturating_sub(skip)),
+            Self::File(stretch) => Self::File(Stretch {
+                offset: stretch.offset + skip,
+                length: stretch.length.saturating_sub(skip),
+                ..stretch
+            }),
             Self::Zeros(length) => Self::Zeros(length.saturating_sub(skip)),
         }
     }
@@ -130,7 +133,7 @@ impl Part {
                 Self::Bytes(bytes.slice(..usize::try_from(keep).unwrap_or(usize::MAX).min(bytes.len())))
             }
             Self::Piece(range) => Self::Piece(PieceRange { length: range.length.min(keep), ..range }),
-            Self::File(file, offset, length) => Self::File(file, offset, length.min(keep)),
+            Self::File(stretch) => Self::File(Stretch { length: stretch.length.min(keep), ..stretch }),
             Self::Zeros(length) => Self::Zeros(length.min(keep)),
         }
     }
@@ -160,8 +163,11 @@ impl Located {
                 Segment::Bytes(bytes) => Part::Bytes(bytes.into()),
                 Segment::Zeros(length) => Part::Zeros(length),
                 Segment::Blob(_) => Part::Piece(pieces.next().ok_or("a blob is missing")?),
-                Segment::File(range) => open(plugin.directory.as_deref(), &range.path, range.offset, range.length)
-                    .map_err(|error| format!("the file {:?} cannot be sent: {error}", range.path))?,
+                Segment::File(range) => {
+                    let directory = plugin.files().ok_or("a file cannot be sent without the grant `filesystem`")?;
+                    let stretch = private::open(directory, &range.path, range.offset, range.length);
+                    Part::File(stretch.map_err(|error| format!("a file cannot be sent: {error}"))?)
+                }
             });
         }
         parts.retain(|part| part.length() > 0);
@@ -219,7 +225,7 @@ impl Located {
                     streams.push(match other {
                         Part::Bytes(bytes) => Box::pin(stream::iter(split(bytes).map(Ok))),
                         Part::Zeros(length) => Box::pin(zeros(length)),
-                        Part::File(file, offset, length) => Box::pin(file_chunks(file, offset, length)),
+                        Part::File(stretch) => Box::pin(stretch.chunks()),
                         Part::Piece(_) => continue,
                     });
                 }
@@ -267,41 +273,6 @@ fn zeros(length: u64) -> impl Stream<Item = io::Result<Bytes>> + Send {
     })
 }
 
-/// Open a file below the private directory: no way leads out of it, neither `..` nor a link.
-fn open(directory: Option<&Path>, path: &str, offset: u64, length: Option<u64>) -> io::Result<Part> {
-    let directory = directory.ok_or_else(|| io::Error::other("the plugin was not granted `filesystem`"))?;
-    let base = std::fs::File::open(directory)?;
-    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    let file =
-        rustix::fs::openat2(&base, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty(), beneath)?;
-    let file = std::fs::File::from(file);
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let rest = metadata.len().checked_sub(offset);
-    let fits = rest.filter(|rest| length.is_none_or(|length| length <= *rest));
-    let rest = fits.ok_or_else(|| io::Error::other(format!("the range goes beyond its {} bytes", metadata.len())))?;
-    Ok(Part::File(file, offset, length.unwrap_or(rest)))
-}
-
-fn file_chunks(file: std::fs::File, offset: u64, length: u64) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    stream::try_unfold((tokio::fs::File::from_std(file), Some(offset), length), |(mut file, seek, left)| async move {
-        if left == 0 {
-            return Ok(None);
-        }
-        if let Some(offset) = seek {
-            file.seek(io::SeekFrom::Start(offset)).await?;
-        }
-        let mut chunk = bytes::BytesMut::with_capacity(CHUNK);
-        let read = (&mut file).take(left.min(CHUNK as u64)).read_buf(&mut chunk).await?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(Some((chunk.freeze(), (file, None, left - read as u64))))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -345,21 +316,5 @@ mod tests {
     async fn zeros_are_sent_in_chunks() {
         let chunks: Vec<_> = zeros(CHUNK as u64 + 3).try_collect().await.unwrap();
         assert_eq!(chunks.iter().map(Bytes::len).collect::<Vec<_>>(), [CHUNK, 3]);
-    }
-
-    #[test]
-    fn a_file_outside_the_private_directory_is_not_opened() {
-        let directory = tempfile::tempdir().unwrap();
-        let inside = directory.path().join("inside");
-        std::fs::create_dir(&inside).unwrap();
-        std::fs::write(directory.path().join("secret"), "x").unwrap();
-        std::fs::write(inside.join("own"), "12345").unwrap();
-        std::os::unix::fs::symlink("../secret", inside.join("link")).unwrap();
-        assert!(matches!(open(Some(&inside), "own", 1, None), Ok(Part::File(_, 1, 4))));
-        assert!(open(Some(&inside), "own", 1, Some(5)).is_err());
-        for path in ["../secret", "link", "/etc/passwd", "."] {
-            assert!(open(Some(&inside), path, 0, None).is_err(), "{path}");
-        }
-        assert!(open(None, "own", 0, None).is_err());
     }
 }

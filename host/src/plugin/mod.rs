@@ -30,7 +30,7 @@ mod surfaces;
 mod table;
 mod version;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -165,6 +165,11 @@ impl Plugin {
             metrics,
             config,
         }
+    }
+
+    /// Its private directory, if it may use files there.
+    pub fn files(&self) -> Option<&Path> {
+        self.directory.as_deref().filter(|_| self.config.grants("filesystem"))
     }
 
     /// The deadline of one call for a request.

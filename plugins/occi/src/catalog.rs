@@ -1,8 +1,9 @@
 //! Which categories there are: the standard ones, the operator's templates, and what clients defined.
 //!
-//! The standard ones are made once per instance, the templates once per request; client-defined ones are looked up one
-//! by one, so that their number costs nobody else anything.
+//! The standard ones and those of the settings are made once per instance; client-defined ones, and images of a service, are
+//! looked up one by one, so that their number costs nobody else anything.
 
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use plugbay_sdk::kv;
@@ -10,11 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     fault::Fault,
+    images,
     model::{Attribute, Category, Class, TypeId, core, infrastructure, openstack, templates},
     provider::{self, Provider},
     settings::Settings,
     store::keys::Keys,
 };
+
+/// Templates that many catalogs have.
+type Templates = Rc<[Rc<Category>]>;
 
 thread_local! {
     static STANDARD: Vec<Rc<Category>> = [core::categories(), infrastructure::categories(), templates::categories(), openstack::categories(), crate::model::cdmi::categories()]
@@ -22,6 +27,8 @@ thread_local! {
         .flatten()
         .map(Rc::new)
         .collect();
+    /// Settings, and what follows from them.
+    static CONFIGURED: RefCell<(Rc<Settings>, Templates)> = RefCell::new((Rc::default(), Rc::new([])));
 }
 
 /// Most mixins that clients define in one name space.
@@ -51,20 +58,38 @@ impl StoredMixin {
 }
 
 /// The categories of one name space.
-#[derive(Debug)]
 pub struct Catalog {
     keys: Keys,
-    templates: Vec<Rc<Category>>,
+    /// The settings' templates, and the backend's name.
+    configured: Templates,
+    provider: Rc<dyn Provider>,
+    /// Templates of what lies in the backend's own places, looked for if they matter.
+    found: OnceCell<Vec<Rc<Category>>>,
+    /// Whether there is a service of images.
+    service: bool,
 }
+
+/// Where the collections of templates from images are.
+const OF_IMAGES: &str = "/mixin/os_tpl/";
 
 impl Catalog {
     /// As the operator configured it.
-    pub fn new(keys: &Keys, settings: &Settings, provider: &dyn Provider) -> Catalog {
-        let flavors = settings.flavors.iter().filter_map(templates::of_flavor);
-        let found = provider.images();
-        let images = settings.images.iter().chain(&found).filter_map(templates::of_image);
-        let backend = std::iter::once(provider::category(&provider.backend()));
-        Catalog { keys: keys.clone(), templates: images.chain(flavors).chain(backend).map(Rc::new).collect() }
+    pub fn new(keys: &Keys, settings: &Rc<Settings>, provider: &Rc<dyn Provider>) -> Catalog {
+        let known = CONFIGURED.with_borrow(|(of, made)| Rc::ptr_eq(of, settings).then(|| Rc::clone(made)));
+        let configured = known.unwrap_or_else(|| {
+            let flavors = settings.flavors.iter().filter_map(templates::of_flavor);
+            let images = settings.images.iter().filter_map(templates::of_image);
+            let backend = std::iter::once(provider::category(&provider.backend()));
+            let made: Templates = images.chain(flavors).chain(backend).map(Rc::new).collect();
+            CONFIGURED.set((Rc::clone(settings), Rc::clone(&made)));
+            made
+        });
+        let (provider, service) = (Rc::clone(provider), settings.glance.is_some());
+        Catalog { keys: keys.clone(), configured, provider, found: OnceCell::new(), service }
+    }
+
+    fn found(&self) -> &[Rc<Category>] {
+        self.found.get_or_init(|| self.provider.images().iter().filter_map(templates::of_image).map(Rc::new).collect())
     }
 
     /// The category with this id.
@@ -75,8 +100,17 @@ impl Catalog {
         if let Some(known) = self.provided(|category| category.id == *id) {
             return Ok(Some(known));
         }
+        if id.scheme() == templates::IMAGES
+            && let Some(image) = self.of_service(id.term())?
+        {
+            return Ok(Some(image));
+        }
         let stored = kv::get_json::<StoredMixin>(&self.keys.mixin(id))?;
         Ok(stored.map(|stored| Rc::new(stored.value.category(id.clone()))))
+    }
+
+    fn of_service(&self, term: &str) -> Result<Option<Rc<Category>>, Fault> {
+        if self.service { Ok(images::category(term)?.map(Rc::new)) } else { Ok(None) }
     }
 
     /// The category with this id, which has to exist.
@@ -84,7 +118,12 @@ impl Catalog {
     /// # Errors
     /// 404 if it does not.
     pub fn existing(&self, id: &TypeId) -> Result<Rc<Category>, Fault> {
-        self.find(id)?.ok_or_else(|| Fault::not_found(format!("There is no category {id}.")))
+        let found = self.find(id)?;
+        if found.is_none() && self.service && id.scheme() == templates::IMAGES {
+            // It may be new there.
+            images::look_soon();
+        }
+        found.ok_or_else(|| Fault::not_found(format!("There is no category {id}.")))
     }
 
     /// The kind or mixin whose collection is at this path.
@@ -94,6 +133,11 @@ impl Catalog {
     pub fn at(&self, location: &str) -> Result<Option<Rc<Category>>, Fault> {
         if let Some(known) = self.provided(|category| category.location.as_deref() == Some(location)) {
             return Ok(Some(known));
+        }
+        if let Some(term) = location.strip_prefix(OF_IMAGES).and_then(|rest| rest.strip_suffix('/'))
+            && let Some(image) = self.of_service(term)?
+        {
+            return Ok(Some(image));
         }
         let Some(id) = kv::get(&self.keys.location(location))? else { return Ok(None) };
         match String::from_utf8(id.value).ok().and_then(|id| TypeId::parse(&id)) {
@@ -108,7 +152,12 @@ impl Catalog {
     /// Those of the store.
     pub fn all(&self) -> Result<Vec<Rc<Category>>, Fault> {
         let mut all: Vec<Rc<Category>> = STANDARD.with(Clone::clone);
-        all.extend(self.templates.iter().cloned());
+        let provided = || self.configured.iter().chain(self.found());
+        all.extend(provided().cloned());
+        if self.service {
+            let offered = images::categories()?.into_iter();
+            all.extend(offered.filter(|image| provided().all(|known| known.id != image.id)).map(Rc::new));
+        }
         let prefix = self.keys.mixins();
         for entry in kv::prefix(&prefix).iter() {
             let entry = entry?;
@@ -121,7 +170,10 @@ impl Catalog {
 
     fn provided(&self, wanted: impl Fn(&Category) -> bool) -> Option<Rc<Category>> {
         let in_list = |list: &[Rc<Category>]| list.iter().find(|category| wanted(category)).cloned();
-        STANDARD.with(|standard| in_list(standard)).or_else(|| in_list(&self.templates))
+        STANDARD
+            .with(|standard| in_list(standard))
+            .or_else(|| in_list(&self.configured))
+            .or_else(|| in_list(self.found()))
     }
 
     /// A kind and what it descends from, the root first.

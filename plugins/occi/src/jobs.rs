@@ -1,17 +1,21 @@
 //! What the plugin does by itself: machines that changed without being asked to, and work that outlasts requests.
 //!
 //! The end of a process is told by the host and written down at once. What else a machine does by itself, a full disk or a
-//! guest that panicked, is found by whoever looks at the machine, and by a look at all of them every [`LOOK`] seconds.
+//! guest that panicked, is found by whoever looks at the machine, and by a look at all of them every [`LOOK`] seconds. The
+//! list of the image service is looked at when it is time, and when somebody asks for it.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use plugbay_sdk::{Job, JobScope, Outcome, Plugin, Trigger};
 
 use crate::{
+    cdmi::image,
     fault::Fault,
+    images,
     provider::{
         self, Failure, Left, Seen,
-        qemu::{machine_of, record},
+        qemu::{self, Qemu, machine_of, record},
     },
     service::Service,
     settings::{Backend, Settings},
@@ -22,16 +26,58 @@ use crate::{
 /// Seconds between two looks at all machines.
 const LOOK: u32 = 5;
 
+/// Seconds between two questions whether it is time to look at the list of images.
+const ASK: u32 = 30;
+
 /// Have the plugin run its jobs.
 pub fn attach(plugin: Plugin) -> Plugin {
     plugin
         .every("look", LOOK, JobScope::Host, |_| look())
+        .every("images", ASK, JobScope::Host, |_| refresh(false))
         .job(record::SETTLE, |job| settle(&String::from_utf8_lossy(&job.payload)))
+        .job(images::REFRESH, |_| refresh(true))
+        .job(images::FETCH, |job| fetch(&String::from_utf8_lossy(&job.payload), job.attempt))
         .on_start(|_| {
             say_backend()?;
+            if Settings::load()?.glance.is_some() {
+                images::look_soon();
+            }
+            sweep()?;
             look()
         })
         .other_jobs(other)
+}
+
+/// Look at the list of the image service. If that fails it is looked at again when it is time.
+fn refresh(at_once: bool) -> Result<Outcome, Fault> {
+    let settings = Settings::load()?;
+    let Some(glance) = &settings.glance else { return Ok(Outcome::Done) };
+    if !at_once {
+        images::give_up()?;
+        if !images::refresh::is_due(glance)? {
+            return Ok(Outcome::Done);
+        }
+    }
+    match images::refresh::refresh(glance, &images::web::Host) {
+        Ok(()) => sweep()?,
+        Err(why) => plugbay_sdk::warn!("{}: {why}; what is known of its images stays", glance.url),
+    }
+    Ok(Outcome::Done)
+}
+
+fn fetch(term: &str, attempt: u32) -> Result<Outcome, Fault> {
+    let settings = Settings::load()?;
+    let qemu = Qemu::new(&settings, &Keys::of(""), Rc::new(qemu::Host));
+    images::fetch::fetch(term, attempt, &settings, &images::web::Host, &qemu.disks())
+}
+
+/// Remove files that are of nobody any more.
+fn sweep() -> Result<(), Fault> {
+    if Settings::load()?.backend == Backend::Qemu {
+        images::refresh::sweep()?;
+        image::sweep()?;
+    }
+    Ok(())
 }
 
 /// The operator is told what runs the machines, above all if nothing does.

@@ -3,15 +3,18 @@
 //! [`model`] has the categories and life cycles as tables. [`text`], [`json`] and [`media`] are the renderings, pure and
 //! round-trip tested; both end in [`draft`] and begin at [`view`]. [`rules`] decides what a client may say of an entity,
 //! [`service`] does what is asked, [`store`] keeps it, [`provider`] is the seam to what runs machines, and [`surface`]
-//! binds all that to requests, [`jobs`] what is done without one. [`cdmi`] is the other surface. What is served and what is not is in the README.
+//! binds all that to requests, [`jobs`] what is done without one. [`images`] are those of an image service, [`cdmi`] is the
+//! other surface. What is served and what is not is in the README.
 //!
-//! Nothing is kept in memory between requests but the standard categories, which never change.
+//! Nothing is kept in memory between requests but the standard categories, which never change, and places in long lists,
+//! which are asked about before they are used.
 
 pub mod catalog;
 pub mod cdmi;
 pub mod draft;
 pub mod entity;
 pub mod fault;
+pub mod images;
 pub mod jobs;
 pub mod json;
 pub mod media;

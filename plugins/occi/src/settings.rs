@@ -1,6 +1,8 @@
 //! What the operator decided: the plugin's `config` table.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use plugbay_sdk::config;
 use serde::Deserialize;
@@ -22,6 +24,8 @@ pub struct Settings {
     pub space: SpaceRule,
     /// What machines boot from.
     pub images: Vec<Image>,
+    /// The service that has more of that; none: no other.
+    pub glance: Option<Glance>,
     /// Sizes beside the standard ones.
     pub flavors: Vec<Flavor>,
     /// Most entities of one page.
@@ -50,6 +54,40 @@ pub enum SpaceRule {
     Project,
     /// All callers have one name space.
     Shared,
+}
+
+/// A service of images: Glance, or Plankton in its flavour.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Glance {
+    /// Its URL, which ends in the version of the API: `/v1` or `/v2`.
+    pub url: String,
+    /// Name of the operator's secret that is shown there; none: no credential.
+    #[serde(default)]
+    pub credential: Option<String>,
+    /// Seconds between two looks at its list.
+    #[serde(default = "Glance::refresh")]
+    pub refresh: u64,
+    /// Most images that are seen.
+    #[serde(default = "Glance::most_images")]
+    pub most_images: usize,
+    /// Most of an image, in GiB.
+    #[serde(default = "Glance::most_size")]
+    pub most_size: f64,
+}
+
+impl Glance {
+    fn refresh() -> u64 {
+        300
+    }
+
+    fn most_images() -> usize {
+        1_000
+    }
+
+    fn most_size() -> f64 {
+        2.0
+    }
 }
 
 /// How QEMU runs machines.
@@ -126,6 +164,7 @@ impl Default for Settings {
             qemu: Qemu::default(),
             space: SpaceRule::Project,
             images: vec![Image::empty("empty", "An empty disk")],
+            glance: None,
             flavors: vec![flavor("m1.tiny", 1, 0.5, 0.0), flavor("m1.small", 1, 2.0, 20.0)],
             page_limit: 1_000,
             cdmi_value_limit: 1 << 20,
@@ -134,12 +173,25 @@ impl Default for Settings {
     }
 }
 
+thread_local! {
+    /// As they were last read, with their text.
+    static READ: RefCell<Option<(String, Rc<Settings>)>> = const { RefCell::new(None) };
+}
+
 impl Settings {
     /// The settings as they are now. What is wrong with them is logged for the operator.
     ///
     /// # Errors
     /// 500 if they do not read.
-    pub fn load() -> Result<Settings, Fault> {
-        config::load().map_err(Fault::internal)
+    pub fn load() -> Result<Rc<Settings>, Fault> {
+        let text = config::all();
+        let known =
+            READ.with_borrow(|read| read.as_ref().filter(|(of, _)| *of == text).map(|(_, read)| Rc::clone(read)));
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let read: Rc<Settings> = Rc::new(config::load().map_err(Fault::internal)?);
+        READ.set(Some((text, Rc::clone(&read))));
+        Ok(read)
     }
 }

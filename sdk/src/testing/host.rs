@@ -195,10 +195,15 @@ impl Host {
         self.state(|state| state.blobs.keys().cloned().collect())
     }
 
-    /// A file that answers may send from the private directory. What the plugin itself reads and writes there goes
-    /// through the standard library and is not here.
+    /// A file that answers may send from the private directory, and pieces be made of. What the plugin itself reads and
+    /// writes there goes through the standard library and is not here.
     pub fn put_file(&self, path: &str, bytes: impl Into<Vec<u8>>) {
         self.state(|state| state.files.insert(path.to_owned(), bytes.into()));
+    }
+
+    /// The bytes of a file that was put there or written by `blobs::to_file`.
+    pub fn file(&self, path: &str) -> Option<Vec<u8>> {
+        self.state(|state| state.files.get(path).cloned())
     }
 
     /// The jobs that are not done, oldest first, with their payloads.

@@ -7,8 +7,15 @@ use crate::command::{Failure, Outcome, output};
 
 /// Requests a second that `url` answers over this many connections. Anything but 2xx is a failure.
 pub fn load(url: &str, connections: u32, length: Duration) -> Outcome<f64> {
+    load_with(url, connections, length, &[])
+}
+
+/// The same with these header fields, each `Name: value`.
+pub fn load_with(url: &str, connections: u32, length: Duration, fields: &[String]) -> Outcome<f64> {
     let (connections, length) = (format!("-c{connections}"), format!("-d{}s", length.as_secs()));
-    let report = output(Command::new("wrk").args(["-t1", &connections, &length, url]))?;
+    let mut wrk = Command::new("wrk");
+    wrk.args(["-t1", &connections, &length]).args(fields.iter().flat_map(|field| ["-H", field.as_str()]));
+    let report = output(wrk.arg(url))?;
     parse(&report).map_err(|reason| Failure(format!("{url}: {reason}\n{report}")))
 }
 

@@ -9,6 +9,7 @@ mod idle;
 mod images;
 mod load;
 mod objects;
+mod occi;
 mod plankton;
 mod report;
 
@@ -28,7 +29,7 @@ cargo xtask bench [OPTIONS]
 
   --rounds N            how often everything is measured (5)
   --seconds N           how long each measurement takes (3)
-  --only PART           one of small, objects, images, details
+  --only PART           one of small, objects, images, details, occi
   --wasmtime PATH       the wasmtime 48 to compare with (the one on the path)
 ";
 
@@ -53,6 +54,8 @@ enum Part {
     Images,
     /// `GET details` beside octavia's agent.
     Details,
+    /// Pages of machines, also beside pyssf.
+    Occi,
 }
 
 impl Part {
@@ -62,6 +65,7 @@ impl Part {
             "objects" => Ok(Self::Objects),
             "images" => Ok(Self::Images),
             "details" => Ok(Self::Details),
+            "occi" => Ok(Self::Occi),
             _ => Err(Failure(format!("no part {name}\n\n{USAGE}"))),
         }
     }
@@ -96,6 +100,9 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome {
     if wanted(Part::Details) {
         let measured = amphora::measure(workspace, &directory.join("details"), options.rounds, options.length)?;
         measured.iter().for_each(report::details);
+    }
+    if wanted(Part::Occi) {
+        report::occi(&occi::measure(workspace, &directory.join("occi"), options.rounds, options.length)?);
     }
     Ok(())
 }

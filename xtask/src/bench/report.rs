@@ -7,6 +7,7 @@ use super::cases::Case;
 use super::idle::Idle;
 use super::images::{COUNTS, Pages};
 use super::objects::Objects;
+use super::occi::{self, Clouds};
 
 /// What the host is held to: one case is at least so many times another.
 const BARS: [(Case, Case, f64); 6] = [
@@ -105,6 +106,27 @@ pub fn details(measured: &Details) {
         let rate = our / their;
         let name = format!("{way}: {our:.0}/s, octavia's agent {their:.1}/s");
         line(&name, &format!("{rate:.1}"), &format!(">= {DETAILS_RATE}"), rate >= DETAILS_RATE);
+    }
+}
+
+/// A page is rendered so many times as often as pyssf renders it.
+const RENDERED: f64 = 10.0;
+
+/// Print what pages of machines took.
+pub fn occi(measured: &Clouds) {
+    let [small, large] = occi::COUNTS;
+    println!("\n{:<60}{:>10}{:>11}", format!("100 of {large} machines / of {small}: cost"), "measured", "bar");
+    for (name, [few, many]) in &measured.pages {
+        let (Some(few), Some(many)) = (median(few), median(many)) else { continue };
+        let name = format!("{name}: {many:.0}/s, {few:.0}/s");
+        line(&name, &format!("{:.2}", few / many), &format!("<= {PAGE_COST}"), few / many <= PAGE_COST);
+    }
+    let Some(beside) = &measured.beside else { return };
+    println!("\n{:<60}{:>10}{:>11}", "a page of 100 machines, four clients", "measured", "bar");
+    for (rendering, [ours, theirs]) in occi::RENDERINGS.iter().zip(beside) {
+        let (Some(our), Some(their)) = (median(ours), median(theirs)) else { continue };
+        let name = format!("{rendering}: {our:.0}/s, pyssf {their:.0}/s");
+        line(&name, &format!("{:.1}", our / their), &format!(">= {RENDERED}"), our / their >= RENDERED);
     }
 }
 

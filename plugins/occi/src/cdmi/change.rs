@@ -1,14 +1,15 @@
 //! Creating, changing and deleting objects.
 
-use plugbay_sdk::{BlobRange, Piece, blobs, kv};
+use plugbay_sdk::{Piece, blobs, kv};
 use serde_json::{Map, Value};
 
 use super::{
     exports,
     fields::Fields,
-    id,
+    id, image,
     place::Place,
     record::{self, Kept, Kind, Record},
+    value::{self, broken},
     wish::{Wish, base64},
 };
 use crate::{
@@ -62,16 +63,9 @@ pub fn new_id() -> Result<String, Fault> {
 ///
 /// # Errors
 /// 500 if they cannot be kept.
-pub fn value(bytes: &[u8], utf8: bool) -> Result<NewValue, Fault> {
+pub fn of_bytes(bytes: &[u8], utf8: bool) -> Result<NewValue, Fault> {
     let piece = if bytes.is_empty() { None } else { Some(blobs::write(bytes, &[]).map_err(broken)?) };
     Ok(NewValue { piece, size: bytes.len() as u64, utf8 })
-}
-
-fn broken(error: blobs::Error) -> Fault {
-    match error {
-        blobs::Error::QuotaExceeded => Fault::new(507, "The space given to this service is used up."),
-        error => Fault::internal(format_args!("blobs: {error:?}")),
-    }
 }
 
 impl Change {
@@ -84,7 +78,7 @@ impl Change {
             (Some(range), Some(before), Some(part)) => Some(overwritten(before, range, &base64(part)?)?),
             _ => match &wish.copy {
                 Some(source) => Some(copied(keys, source)?),
-                None => wish.bytes()?.map(|(bytes, utf8)| value(&bytes, utf8)).transpose()?,
+                None => wish.bytes()?.map(|(bytes, utf8)| of_bytes(&bytes, utf8)).transpose()?,
             },
         };
         let metadata = match (wish.metadata, before) {
@@ -111,6 +105,7 @@ impl Change {
                 batch.attach(&name, piece);
                 record.blob = Some(name);
             }
+            record.file = None;
             record.size = value.size;
             record.utf8 = value.utf8;
         }
@@ -132,18 +127,9 @@ fn overwritten(before: &Record, (from, to): (u64, u64), bytes: &[u8]) -> Result<
         return Err(Fault::bad_request("The range and the value do not fit each other, or the object."));
     }
     let middle = blobs::write(bytes, &[]).map_err(broken)?;
-    let mut ranges = Vec::new();
-    if let Some(old) = &before.blob {
-        if from > 0 {
-            ranges.push(BlobRange::part(old.as_str(), 0, from));
-        }
-        ranges.push(middle.range());
-        if to + 1 < before.size {
-            ranges.push(BlobRange::part(old.as_str(), to + 1, before.size - to - 1));
-        }
-    } else {
-        ranges.push(middle.range());
-    }
+    let mut ranges = value::ranges(before, 0, from)?;
+    ranges.push(middle.range());
+    ranges.extend(value::ranges(before, to + 1, before.size.saturating_sub(to + 1))?);
     let piece = blobs::concat(&ranges, &[]).map_err(broken)?;
     Ok(NewValue { size: piece.size, piece: Some(piece), utf8: before.utf8 })
 }
@@ -155,10 +141,8 @@ fn copied(keys: &Keys, source: &str) -> Result<NewValue, Fault> {
     if found.record.kind != Kind::DataObject {
         return Err(Fault::bad_request("Only data objects can be copied."));
     }
-    let piece = match &found.record.blob {
-        Some(blob) => Some(blobs::concat(&[BlobRange::whole(blob.as_str())], &[]).map_err(broken)?),
-        None => None,
-    };
+    let ranges = value::ranges(&found.record, 0, found.record.size)?;
+    let piece = if ranges.is_empty() { None } else { Some(blobs::concat(&ranges, &[]).map_err(broken)?) };
     Ok(NewValue { piece, size: found.record.size, utf8: found.record.utf8 })
 }
 
@@ -166,19 +150,20 @@ fn copied(keys: &Keys, source: &str) -> Result<NewValue, Fault> {
 ///
 /// # Errors
 /// Those of the store, and of exports.
-pub fn create(service: &Service, parent: Option<&Kept>, mut record: Record, change: &Change) -> Result<Record, Fault> {
+pub fn create(service: &Service, parent: Option<&Kept>, record: Record, change: &Change) -> Result<Record, Fault> {
     let keys = &service.keys;
     attempt(|| {
         let mut batch = Batch::default();
+        let mut made = record.clone();
+        change.clone().apply(&mut made, &mut batch, keys)?;
         if let Some(parent) = parent {
             let parent =
                 record::by_id(keys, &parent.record.id)?.ok_or_else(|| Fault::not_found("The container is gone."))?;
-            record.parent = Some(parent.record.id.clone());
+            made.parent = Some(parent.record.id.clone());
+            exports::follow(service, &mut batch, &parent.record, &made)?;
             touch(keys, &mut batch, parent)?;
         }
-        record::enter(keys, &mut batch, &record);
-        let mut made = record.clone();
-        change.clone().apply(&mut made, &mut batch, keys)?;
+        record::enter(keys, &mut batch, &made);
         made.created = made.modified;
         made.changes = 0;
         if let Some(wanted) = &change.exports {
@@ -215,20 +200,35 @@ fn touch(keys: &Keys, batch: &mut Batch, mut kept: Kept) -> Result<(), Fault> {
 /// 404 if it is gone; those of exports.
 pub fn update(service: &Service, id: &str, change: &Change) -> Result<Record, Fault> {
     let keys = &service.keys;
-    attempt(|| {
+    let (before, after) = attempt(|| {
         let before = record::by_id(keys, id)?.ok_or_else(|| Fault::not_found("The object is gone."))?;
         let mut after = before.record.clone();
         let mut batch = Batch::default();
         change.clone().apply(&mut after, &mut batch, keys)?;
-        if let Some(wanted) = &change.exports {
-            exports::change(service, &mut batch, &mut after, wanted)?;
+        if change.value.is_some() {
+            let parent = after.parent.as_ref().map(|parent| record::by_id(keys, parent)).transpose()?.flatten();
+            if let Some(parent) = parent {
+                exports::may_write(service, &parent.record, &after)?;
+                exports::follow(service, &mut batch, &parent.record, &after)?;
+            }
+        }
+        match &change.exports {
+            Some(wanted) => exports::change(service, &mut batch, &mut after, wanted)?,
+            None if after.storage.is_some() => {
+                exports::resize(service, &mut batch, &after, image::size(keys, &after).unwrap_or_default())?;
+            }
+            None => {}
         }
         let key = record::key(keys, id);
         batch.unchanged(&key, before.version);
         batch.put_json(key, &after)?;
         batch.commit()?;
-        Ok(after)
-    })
+        Ok((before.record, after))
+    })?;
+    if let Some(file) = before.file.as_ref().filter(|_| after.file.is_none()) {
+        value::remove(file);
+    }
+    Ok(after)
 }
 
 /// Delete an object; a container with all that it holds.
@@ -241,6 +241,11 @@ pub fn delete(service: &Service, object: &Kept) -> Result<(), Fault> {
     }
     // What is below goes first, so that whatever is left can still be reached. All is asked before anything goes.
     let below = everything(service, &object.record)?;
+    let parent =
+        object.record.parent.as_ref().map(|parent| record::by_id(&service.keys, parent)).transpose()?.flatten();
+    if let Some(parent) = &parent {
+        exports::may_write(service, &parent.record, &object.record)?;
+    }
     for record in &below {
         exports::may_delete(service, record)?;
     }
@@ -262,8 +267,18 @@ pub fn delete(service: &Service, object: &Kept) -> Result<(), Fault> {
             }
             batch.commit()
         })?;
+        some.iter().filter_map(|record| record.file.as_ref()).for_each(|file| value::remove(file));
     }
-    Ok(())
+    match parent.and_then(|parent| parent.record.storage.is_some().then_some(parent.record.id)) {
+        Some(parent) => attempt(|| {
+            let Some(parent) = record::by_id(&service.keys, &parent)? else { return Ok(()) };
+            let mut batch = Batch::default();
+            let size = image::size(&service.keys, &parent.record).unwrap_or_default();
+            exports::resize(service, &mut batch, &parent.record, size)?;
+            batch.commit()
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Most objects that one request deletes.

@@ -1,13 +1,14 @@
 //! Documents for CDMI clients: containers, data objects and capabilities.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use plugbay_sdk::{BlobRange, blobs, kv};
+use plugbay_sdk::kv;
 use serde_json::{Map, Value, json};
 
 use super::{
     fields::Fields,
     id,
     record::{self, Kind, Record},
+    value,
 };
 use crate::{fault::Fault, store::keys::Keys};
 
@@ -72,26 +73,21 @@ pub fn of(keys: &Keys, record: &Record, fields: &Fields, with_value: bool, limit
 
 /// Bytes of a value, both ends included.
 fn read(record: &Record, from: u64, to: u64, limit: u64) -> Result<Vec<u8>, Fault> {
-    let Some(blob) = record.blob.as_ref().filter(|_| from < record.size) else { return Ok(Vec::new()) };
-    if to - from + 1 > limit {
-        return Err(Fault::new(413, "The value is too long for a document; ask for a range, or without CDMI's types."));
+    if from >= record.size {
+        return Ok(Vec::new());
     }
-    let mut bytes = Vec::new();
-    let mut at = from;
-    while at <= to {
-        let length = (to - at + 1).min(blobs::READ_LIMIT);
-        let some = blobs::read(&BlobRange::part(blob.as_str(), at, length))
-            .map_err(|error| Fault::internal(format_args!("blob {blob}: {error:?}")))?;
-        at += length;
-        bytes.extend(some);
+    match to - from + 1 {
+        length if length > limit => {
+            Err(Fault::new(413, "The value is too long for a document; ask for a range, or without CDMI's types."))
+        }
+        length => value::read(record, from, length),
     }
-    Ok(bytes)
 }
 
 fn metadata(record: &Record, fields: &Fields) -> Value {
     let mut items = record.metadata.clone();
     items.insert("cdmi_ctime".to_owned(), iso(record.created).into());
-    items.insert("cdmi_mtime".to_owned(), iso(record.modified).into());
+    items.insert("cdmi_mtime".to_owned(), iso(value::modified(record)).into());
     items.insert("cdmi_mcount".to_owned(), record.changes.to_string().into());
     items.insert("cdmi_owner".to_owned(), record.owner.as_str().into());
     if record.kind == Kind::DataObject {

@@ -1,15 +1,21 @@
 //! OCCI with CDMI: a container that is exported to OCCI is a storage there, which machines link to.
 //!
 //! The export names who may: only machines in its `permissions` get a storage link, whose device is the container's
-//! object id. A container that is linked to is not deleted, nor is its export withdrawn.
+//! object id. A container that is linked to is not deleted, nor is its export withdrawn, nor its disk written through CDMI.
 
 use serde_json::{Map, Value};
 
-use super::record::{self, Record};
+use super::{
+    image::{self, SIZE_ITEM},
+    record::{self, Record},
+};
 use crate::{
     entity::{Attributes, Entity},
     fault::Fault,
-    model::{cdmi, infrastructure},
+    model::{
+        cdmi,
+        infrastructure::{self, gibibytes},
+    },
     service::Service,
     settings::Settings,
     store::{
@@ -18,11 +24,6 @@ use crate::{
     },
     view::Reference,
 };
-
-const GIB: f64 = 1_073_741_824.0;
-
-/// User metadata with the size of the storage, in GiB.
-const SIZE_ITEM: &str = "occi_storage_size";
 
 /// Give a container these exports; one to OCCI makes it a storage.
 ///
@@ -50,26 +51,23 @@ pub fn change(
         withdraw(service, batch, container)?;
         container.storage = None;
     } else if container.storage.is_none() {
-        let storage = storage(&service.settings, container)?;
+        let storage = storage(service, container)?;
         container.storage = Some(storage.path.clone());
         entities::create(&service.keys, batch, &storage)?;
     }
     Ok(())
 }
 
-fn storage(settings: &Settings, container: &Record) -> Result<Entity, Fault> {
-    let seq = Sequence::now().advance()?;
-    let stated = container.metadata.get(SIZE_ITEM).and_then(|size| match size {
-        Value::String(text) => text.parse::<f64>().ok(),
-        other => other.as_f64(),
-    });
-    let size = stated.filter(|size| *size > 0.0 && size.is_finite()).unwrap_or(1.0 / GIB);
+fn storage(service: &Service, container: &Record) -> Result<Entity, Fault> {
+    let seq = Sequence::after_all(&service.keys)?.advance()?;
+    // Which object is the disk may be told later.
+    let size = image::size(&service.keys, container).unwrap_or_default().max(1);
     let attributes = Attributes::from([
-        (infrastructure::SIZE.to_owned(), size.into()),
+        (infrastructure::SIZE.to_owned(), gibibytes(size).into()),
         ("occi.storage.state".to_owned(), "online".into()),
         (crate::model::core::TITLE.to_owned(), container.name.as_str().into()),
         (cdmi::OBJECT_ID.to_owned(), container.id.as_str().into()),
-        (cdmi::LOCATION.to_owned(), url(settings, &container.id).into()),
+        (cdmi::LOCATION.to_owned(), url(&service.settings, &container.id).into()),
     ]);
     let mut entity = Entity {
         seq,
@@ -84,12 +82,46 @@ fn storage(settings: &Settings, container: &Record) -> Result<Entity, Fault> {
     Ok(entity)
 }
 
-/// The container behind a new storage that asks for one, by its mixin; none if it does not. It is exported to nobody
-/// yet: that is for the client to say, through CDMI.
+/// The storage of a container is as large as the disk in it.
+///
+/// # Errors
+/// Those of the store.
+pub fn resize(service: &Service, batch: &mut Batch, container: &Record, size: u64) -> Result<(), Stop> {
+    let Some(storage) = &container.storage else { return Ok(()) };
+    let Some(kept) = entities::get(&service.keys, storage)? else { return Ok(()) };
+    let mut after = kept.entity.clone();
+    after.attributes.insert(infrastructure::SIZE.to_owned(), gibibytes(size.max(1)).into());
+    entities::update(&service.keys, batch, &kept, &after)
+}
+
+/// The same when an object of it is written.
+///
+/// # Errors
+/// Those of the store.
+pub fn follow(service: &Service, batch: &mut Batch, container: &Record, object: &Record) -> Result<(), Stop> {
+    if container.storage.is_some() && image::is_disk(&service.keys, container, object)? {
+        resize(service, batch, container, object.size.max(image::stated(container)))?;
+    }
+    Ok(())
+}
+
+/// Whether the value of an object can be written, or the object go.
+///
+/// # Errors
+/// 409 if it is the disk that a machine is linked to.
+pub fn may_write(service: &Service, container: &Record, object: &Record) -> Result<(), Fault> {
+    if container.storage.is_some() && image::is_disk(&service.keys, container, object)? {
+        may_delete(service, container)?;
+    }
+    Ok(())
+}
+
+/// The container behind a new storage that asks for one, by its mixin, and the disk in it; none if it does not. It is exported
+/// to nobody yet: that is for the client to say, through CDMI.
 ///
 /// # Errors
 /// 500 without randomness.
-pub fn behind(service: &Service, storage: &mut Entity) -> Result<Option<Record>, Fault> {
+pub fn behind(service: &Service, storage: &mut Entity) -> Result<Option<[Record; 2]>, Fault> {
     if !storage.mixins.contains(&cdmi::container()) {
         return Ok(None);
     }
@@ -104,17 +136,19 @@ pub fn behind(service: &Service, storage: &mut Entity) -> Result<Option<Record>,
     container.metadata.insert(SIZE_ITEM.to_owned(), size);
     storage.attributes.insert(cdmi::LOCATION.to_owned(), url(&service.settings, &id).into());
     storage.attributes.insert(cdmi::OBJECT_ID.to_owned(), id.into());
-    Ok(Some(container))
+    let disk = image::empty(super::change::new_id()?, &container, image::NAME);
+    container.image = Some(disk.id.clone());
+    Ok(Some([container, disk]))
 }
 
-/// Write such a container.
+/// Write such a container, or its disk.
 ///
 /// # Errors
 /// Those of the store.
-pub fn keep(service: &Service, batch: &mut Batch, container: &Record) -> Result<(), Stop> {
+pub fn keep(service: &Service, batch: &mut Batch, record: &Record) -> Result<(), Stop> {
     let keys = &service.keys;
-    record::enter(keys, batch, container);
-    batch.put_json(record::key(keys, &container.id), container)?;
+    record::enter(keys, batch, record);
+    batch.put_json(record::key(keys, &record.id), record)?;
     Ok(())
 }
 

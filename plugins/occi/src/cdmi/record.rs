@@ -59,9 +59,12 @@ pub struct Record {
     /// Bytes of the value.
     #[serde(default)]
     pub size: u64,
-    /// Blob with the value; none if it is empty.
+    /// Blob with the value.
     #[serde(default)]
     pub blob: Option<String>,
+    /// File with the value, in place of a blob: it is, or was, a machine's disk.
+    #[serde(default)]
+    pub file: Option<String>,
     /// Whether more of the value is to come.
     #[serde(default)]
     pub partial: bool,
@@ -71,6 +74,9 @@ pub struct Record {
     /// Path of the OCCI storage that a container is.
     #[serde(default)]
     pub storage: Option<String>,
+    /// Id of the data object that is this storage's disk, once that is settled.
+    #[serde(default)]
+    pub image: Option<String>,
 }
 
 /// A record and the version of its key.
@@ -106,9 +112,11 @@ impl Record {
             utf8: true,
             size: 0,
             blob: None,
+            file: None,
             partial: false,
             exports: Map::new(),
             storage: None,
+            image: None,
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
     fields::Fields,
     place::Place,
     record::{Kept, Kind, Record},
+    value,
     wish::Wish,
 };
 use crate::{fault::Fault, media::essence, service::Service, surface::answer::finish};
@@ -103,6 +104,10 @@ fn nothing(request: &Request) -> Fault {
 
 /// What is at the request's path, as far as its slash agrees: a container that is named without is a redirection.
 fn existing(service: &Service, request: &Request) -> Result<Result<Kept, Answer>, Fault> {
+    // Objects name the one domain that there is; it is not shown.
+    if request.path.starts_with("/cdmi_domains") {
+        return Err(nothing(request));
+    }
     let Place::Taken(found) = Place::of(&service.keys, &request.path)? else { return Err(nothing(request)) };
     let slash = request.path.ends_with('/');
     let by_id =
@@ -133,12 +138,8 @@ fn read(request: &Request) -> Result<Answer, Fault> {
         (None, Kind::DataObject) => {
             let mimetype = if record.mimetype.is_empty() { "text/plain" } else { &record.mimetype };
             let answer = Answer::new(200).header("content-type", mimetype);
-            let answer = answer.header("etag", format!("\"{}-{}\"", record.id, record.modified));
-            Ok(match &record.blob {
-                Some(blob) => answer.blob(blob.as_str()),
-                None => answer,
-            }
-            .conditional())
+            let answer = answer.header("etag", format!("\"{}-{}\"", record.id, value::modified(&record)));
+            Ok(answer.segment(value::segment(&record)).conditional())
         }
         (version, kind) => {
             let content_type = if kind == Kind::Container { CONTAINER } else { OBJECT };

@@ -12,6 +12,22 @@ use crate::{
 
 type Object = Map<String, Value>;
 
+/// Members of an entity, of an action and of a category (GFD.226), and of a collection. There are no others.
+const ENTITY: &[&str] =
+    &["kind", "id", "title", "summary", "mixins", "attributes", "actions", "links", "source", "target", "rel"];
+const ACTION: &[&str] = &["action", "attributes"];
+const CATEGORY: &[&str] =
+    &["term", "scheme", "title", "attributes", "parent", "depends", "applies", "actions", "location"];
+const COLLECTION: &[&str] = &["kinds", "mixins", "actions", "resources", "links", "title", "summary"];
+
+/// 400 for a member that there is not: what is misspelt would be left out without a word.
+fn has_only(object: &Object, members: &[&str]) -> Result<(), Fault> {
+    match object.keys().find(|name| !members.contains(&name.as_str())) {
+        Some(name) => Err(Fault::bad_request(format!("There is no member '{name}' here."))),
+        None => Ok(()),
+    }
+}
+
 /// What a document asks for: an entity, `{"resources": […], "links": […]}`, an action, mixins to define or to filter
 /// by, or an array of locations.
 ///
@@ -49,6 +65,7 @@ fn of_object(object: &Object) -> Result<Content, Fault> {
     } else if object.contains_key("term") {
         content.definitions.push(definition(object)?);
     } else {
+        has_only(object, COLLECTION)?;
         let mut update = entity(&only(object, &["title", "summary"]))?;
         for (member, class) in [("kinds", Class::Kind), ("mixins", Class::Mixin), ("actions", Class::Action)] {
             for item in list(object, member)? {
@@ -81,6 +98,7 @@ fn only(object: &Object, members: &[&str]) -> Object {
 }
 
 fn entity(object: &Object) -> Result<Draft, Fault> {
+    has_only(object, ENTITY)?;
     let mut draft = Draft::default();
     if let Some(kind) = text(object, "kind")? {
         draft.categories.push((type_id(kind)?, Some(Class::Kind)));
@@ -139,6 +157,7 @@ fn end_kind(object: &Object) -> Result<Option<TypeId>, Fault> {
 }
 
 fn action(object: &Object) -> Result<Draft, Fault> {
+    has_only(object, ACTION)?;
     let id = text(object, "action")?.ok_or_else(|| wrong("action"))?;
     Ok(Draft {
         categories: vec![(type_id(id)?, Some(Class::Action))],
@@ -148,6 +167,7 @@ fn action(object: &Object) -> Result<Draft, Fault> {
 }
 
 fn definition(object: &Object) -> Result<Definition, Fault> {
+    has_only(object, CATEGORY)?;
     let (scheme, term) = (text(object, "scheme")?.unwrap_or_default(), text(object, "term")?.unwrap_or_default());
     let id = TypeId::of(scheme, term)
         .ok_or_else(|| Fault::bad_request(format!("'{scheme}' and '{term}' are no scheme and term.")))?;
@@ -241,6 +261,10 @@ mod tests {
             json!({"kind": 1}),
             json!({"kind": "x"}),
             json!({"kind": "a#b", "attributes": {"a b": 1}}),
+            json!({"kind": "a#b", "attribute": {"a": 1}}),
+            json!({"resource": []}),
+            json!({"action": "a#start", "method": "cold"}),
+            json!({"term": "t", "scheme": "a#", "class": "mixin"}),
         ] {
             assert_eq!(content(bad.to_string().as_bytes()).unwrap_err().status, 400, "{bad}");
         }

@@ -1,9 +1,10 @@
 //! Documents for clients.
 
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    entity::Entity,
+    entity::{Attributes, Entity},
     model::{Attribute, Category, Class, TypeId, core},
     view::{Names, View},
 };
@@ -65,43 +66,82 @@ fn ids(ids: &[TypeId]) -> Value {
     ids.iter().map(TypeId::as_str).collect()
 }
 
-/// One resource or link.
-pub fn entity(view: &View, names: &Names) -> Value {
-    let mut object = bare(&view.entity, names);
-    if !view.links.is_empty() {
-        let links = view.links.iter().map(|link| Value::from(bare(link, names)));
-        object.insert("links".to_owned(), links.collect());
-    }
-    object.into()
+/// A resource or link, as it is written.
+#[derive(Serialize)]
+pub struct Shown<'a> {
+    kind: &'a str,
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mixins: Vec<&'a str>,
+    attributes: Others<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    actions: Vec<TypeId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<End<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<End<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    links: Vec<Shown<'a>>,
 }
 
-fn bare(entity: &Entity, names: &Names) -> Map<String, Value> {
-    let mut object = Map::new();
-    object.insert("kind".to_owned(), entity.kind.as_str().into());
-    object.insert("id".to_owned(), entity.id().into());
-    for (member, name) in [("title", core::TITLE), ("summary", core::SUMMARY)] {
-        if let Some(text) = entity.text(name) {
-            object.insert(member.to_owned(), text.into());
-        }
+/// An end of a link.
+#[derive(Serialize)]
+struct End<'a> {
+    location: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
+}
+
+/// Attributes but those that have members of their own.
+struct Others<'a>(&'a Attributes);
+
+impl Serialize for Others<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().filter(|(name, _)| *name != core::TITLE && *name != core::SUMMARY))
     }
-    if !entity.mixins.is_empty() {
-        object.insert("mixins".to_owned(), ids(&entity.mixins));
+}
+
+/// Entities of a list, links apart.
+#[derive(Serialize)]
+pub struct Lists<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resources: Option<Vec<Shown<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links: Option<Vec<Shown<'a>>>,
+}
+
+/// One resource or link.
+pub fn entity<'a>(view: &'a View, names: &Names) -> Shown<'a> {
+    Shown { links: view.links.iter().map(|link| bare(link, names)).collect(), ..bare(&view.entity, names) }
+}
+
+/// The entities of a list; if it is one of links, an empty one is there, else one of resources.
+pub fn lists<'a>(views: &'a [View], of_links: bool, names: &Names) -> Lists<'a> {
+    let (links, resources): (Vec<_>, Vec<_>) = views.iter().partition(|view| view.entity.is_link());
+    let shown = |views: Vec<&'a View>, always: bool| {
+        (always || !views.is_empty()).then(|| views.into_iter().map(|view| entity(view, names)).collect())
+    };
+    Lists { resources: shown(resources, !of_links), links: shown(links, of_links) }
+}
+
+fn bare<'a>(entity: &'a Entity, names: &Names) -> Shown<'a> {
+    let end =
+        |path: &str, kind: Option<&'a TypeId>| End { location: names.reference(path), kind: kind.map(TypeId::as_str) };
+    let ends = entity.ends.as_ref();
+    Shown {
+        kind: entity.kind.as_str(),
+        id: entity.id(),
+        title: entity.text(core::TITLE),
+        summary: entity.text(core::SUMMARY),
+        mixins: entity.mixins.iter().map(TypeId::as_str).collect(),
+        attributes: Others(&entity.attributes),
+        actions: entity.actions(),
+        source: ends.map(|ends| end(&ends.source, Some(&ends.source_kind))),
+        target: ends.map(|ends| end(&ends.target, ends.target_kind.as_ref())),
+        links: Vec::new(),
     }
-    let own = entity.attributes.iter().filter(|(name, _)| *name != core::TITLE && *name != core::SUMMARY);
-    let attributes: Map<String, Value> = own.map(|(name, value)| (name.clone(), value.clone())).collect();
-    object.insert("attributes".to_owned(), attributes.into());
-    let actions = entity.actions();
-    if !actions.is_empty() {
-        object.insert("actions".to_owned(), ids(&actions));
-    }
-    if let Some(ends) = &entity.ends {
-        let source = json!({ "location": names.reference(&ends.source), "kind": ends.source_kind });
-        let mut target = json!({ "location": names.reference(&ends.target) });
-        if let (Some(kind), Some(target)) = (&ends.target_kind, target.as_object_mut()) {
-            target.insert("kind".to_owned(), kind.as_str().into());
-        }
-        object.insert("source".to_owned(), source);
-        object.insert("target".to_owned(), target);
-    }
-    object
 }

@@ -25,9 +25,30 @@ pub const INTERFACE: &str = "occi.networkinterface.interface";
 /// Attribute of the interface's hardware address.
 pub const MAC: &str = "occi.networkinterface.mac";
 
+const GIB: f64 = 1_073_741_824.0;
+
+/// Bytes of so many GiB, in whole KiB.
+pub fn bytes(gib: f64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sizes are positive and bounded")]
+    let bytes = (gib * GIB).ceil() as u64;
+    bytes.div_ceil(1024).max(1) * 1024
+}
+
+/// GiB of so many bytes.
+pub fn gibibytes(bytes: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "sizes are below 2^53 bytes, or it is all the same")]
+    let bytes = bytes as f64;
+    bytes / GIB
+}
+
 /// A category of this scheme.
 pub fn id(term: &str) -> TypeId {
     TypeId::known(SCHEME, term)
+}
+
+/// Whether a category is this one of this scheme.
+pub fn is(id: &TypeId, term: &str) -> bool {
+    id.as_str().strip_prefix(SCHEME) == Some(term)
 }
 
 /// An action of a kind.

@@ -4,7 +4,7 @@
 
 use crate::model::TypeId;
 
-use super::infrastructure::{action, id};
+use super::infrastructure::{action, is};
 
 /// One row: an action of a kind, from these states to that one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,19 +58,19 @@ pub const INITIAL: &[(&str, &str, &str)] = &[
 
 /// Attribute with the state of a kind, and the first state; none if it has no states.
 pub fn of(kind: &TypeId) -> Option<(&'static str, &'static str)> {
-    INITIAL.iter().find(|(term, ..)| id(term) == *kind).map(|(_, attribute, initial)| (*attribute, *initial))
+    INITIAL.iter().find(|(term, ..)| is(kind, term)).map(|(_, attribute, initial)| (*attribute, *initial))
 }
 
 /// The transition of an action on a kind.
 pub fn transition(kind: &TypeId, wanted: &TypeId) -> Option<&'static Transition> {
-    TRANSITIONS.iter().find(|row| id(row.kind) == *kind && action(row.kind, row.action) == *wanted)
+    TRANSITIONS.iter().find(|row| is(kind, row.kind) && action(row.kind, row.action) == *wanted)
 }
 
 /// Actions possible in a state.
 pub fn possible(kind: &TypeId, state: &str) -> Vec<TypeId> {
     TRANSITIONS
         .iter()
-        .filter(|row| id(row.kind) == *kind && row.from.contains(&state))
+        .filter(|row| is(kind, row.kind) && row.from.contains(&state))
         .map(|row| action(row.kind, row.action))
         .collect()
 }
@@ -78,7 +78,7 @@ pub fn possible(kind: &TypeId, state: &str) -> Vec<TypeId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::infrastructure::ACTIONS;
+    use crate::model::infrastructure::{ACTIONS, id};
 
     #[test]
     fn every_action_has_its_transition() {

@@ -32,7 +32,7 @@ pub(super) struct Work<'a> {
     pub(super) new: Vec<Entity>,
     /// Resources that get links, with what they were.
     pub(super) changed: BTreeMap<String, (Kept, Entity)>,
-    /// Containers behind new storage.
+    /// Containers behind new storage, and the disks in them.
     containers: Vec<Record>,
     /// Targets that have to be there still: paths and versions.
     relied_on: BTreeMap<String, u64>,
@@ -48,7 +48,7 @@ impl Service {
             return Err(Fault::bad_request("The request names nothing to create."));
         }
         let (made, links) = attempt(|| {
-            let mut work = Work::new(self);
+            let mut work = Work::new(self)?;
             let made = drafts.iter().map(|draft| work.create(draft, None)).collect::<Result<Vec<_>, _>>()?;
             Ok((made, work.commit()?))
         })?;
@@ -77,7 +77,7 @@ impl Service {
             return Err(Fault::bad_request("Entities cannot be at this path."));
         }
         let (made, links) = attempt(|| {
-            let mut work = Work::new(self);
+            let mut work = Work::new(self)?;
             let made = work.create(draft, Some(path))?;
             Ok((made, work.commit()?))
         })?;
@@ -87,15 +87,15 @@ impl Service {
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(service: &'a Service) -> Work<'a> {
-        Work {
+    pub(super) fn new(service: &'a Service) -> Result<Work<'a>, Fault> {
+        Ok(Work {
             service,
-            sequence: Sequence::now(),
+            sequence: Sequence::after_all(&service.keys)?,
             new: Vec::new(),
             changed: BTreeMap::new(),
             containers: Vec::new(),
             relied_on: BTreeMap::new(),
-        }
+        })
     }
 
     fn create(&mut self, draft: &Draft, path: Option<&str>) -> Result<Entity, Fault> {
@@ -119,7 +119,7 @@ impl<'a> Work<'a> {
         }
         let effects = self.service.provider.create(&entity)?;
         apply(&mut entity, effects);
-        self.containers.extend(exports::behind(self.service, &mut entity)?);
+        self.containers.extend(exports::behind(self.service, &mut entity)?.into_iter().flatten());
         let at = self.new.len();
         self.new.push(entity);
         for link in &draft.links {

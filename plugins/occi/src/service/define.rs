@@ -46,6 +46,8 @@ impl Service {
                 batch.unchanged(&location, None);
                 batch.put_json(key, mixin)?;
                 batch.put(location, id.as_str());
+                // It is not the list that another mixin of this id had.
+                self.keys.changes(&self.keys.category(id)).into_iter().for_each(|list| batch.changed(list));
             }
             batch.commit()
         })
@@ -106,6 +108,11 @@ impl Service {
             })?;
             // Whoever got it in between loses it too.
             self.associate(&mixin, &[], Membership::Remove)?;
+            attempt(|| {
+                let mut batch = Batch::default();
+                self.keys.changes(&self.keys.category(&mixin.id)).into_iter().for_each(|list| batch.delete(list));
+                batch.commit()
+            })?;
         }
         Ok(())
     }

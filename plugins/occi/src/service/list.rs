@@ -9,7 +9,7 @@ use crate::{
     fault::Fault,
     model::Category,
     rules,
-    store::{entities, query::Query},
+    store::{entities, pages, query::Query},
 };
 
 /// A page of a list.
@@ -85,25 +85,58 @@ impl Service {
     /// # Errors
     /// 413 if a list without pages is too long for one answer.
     pub fn list(&self, query: &Query, page: Option<Page>) -> Result<Vec<Entity>, Fault> {
-        let (skip, take) = match page {
-            Some(page) => ((page.index - 1).saturating_mul(page.number), page.number),
-            None => (0, MOST_LISTED),
-        };
         let mut found = Vec::new();
-        let mut more = false;
+        self.each(query, page, |entity| found.push(entity))?;
+        Ok(found)
+    }
+
+    /// Paths of the same.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn locations(&self, query: &Query, page: Option<Page>) -> Result<Vec<String>, Fault> {
+        let (skip, take) = extent(page);
+        let place = query.list(&self.keys).filter(|_| page.is_some()).map(|list| pages::Place { list, skip, take });
+        let Some(place) = place else {
+            let mut paths = Vec::new();
+            self.each(query, page, |entity| paths.push(entity.path))?;
+            return Ok(paths);
+        };
+        let changes = pages::changes(&self.keys, &place)?;
+        if let Some(known) = pages::known(&place, changes) {
+            return Ok(known);
+        }
+        let (mut paths, mut last) = (Vec::new(), String::new());
+        self.each(query, page, |entity| {
+            paths.push(entity.path);
+            last = entity.seq;
+        })?;
+        pages::remember(place, changes, &paths, &last);
+        Ok(paths)
+    }
+
+    fn each(&self, query: &Query, page: Option<Page>, mut with: impl FnMut(Entity)) -> Result<(), Fault> {
+        let (skip, take) = extent(page);
+        let (mut count, mut more) = (0, false);
         query.each(&self.keys, skip, take, |entity| {
-            if found.len() == take {
+            if count == take {
                 more = page.is_none();
                 return Ok(false);
             }
-            found.push(entity);
-            Ok(found.len() < take || page.is_none())
+            count += 1;
+            with(entity);
+            Ok(count < take || page.is_none())
         })?;
         if more {
             return Err(Fault::new(413, "The list is too long for one answer; ask for pages with ?page=1&number=100."));
         }
-        Ok(found)
+        Ok(())
     }
+}
+
+/// How many entities are before a page, and on it.
+fn extent(page: Option<Page>) -> (usize, usize) {
+    page.map_or((0, MOST_LISTED), |page| ((page.index - 1).saturating_mul(page.number), page.number))
 }
 
 /// Most entities of one answer without pages.

@@ -30,7 +30,7 @@ use crate::{
 /// One request's view of the world.
 pub struct Service {
     /// The operator's settings.
-    pub settings: Settings,
+    pub settings: Rc<Settings>,
     /// Keys of the caller's name space.
     pub keys: Keys,
     /// Its categories.
@@ -53,9 +53,9 @@ impl Service {
     }
 
     /// In a name space, for a job.
-    pub fn within(keys: Keys, settings: Settings, names: Names) -> Service {
+    pub fn within(keys: Keys, settings: Rc<Settings>, names: Names) -> Service {
         let provider = provider::of(&settings, &keys);
-        let catalog = Catalog::new(&keys, &settings, &*provider);
+        let catalog = Catalog::new(&keys, &settings, &provider);
         Service { keys, catalog, names, provider, settings }
     }
 
@@ -75,17 +75,25 @@ impl Service {
     ///
     /// # Errors
     /// Those of the store.
-    pub fn view(&self, mut entity: Entity) -> Result<View, Fault> {
+    pub fn view(&self, entity: Entity) -> Result<View, Fault> {
+        let ids = std::iter::once(&entity.kind).chain(&entity.mixins);
+        let categories = ids.filter_map(|id| self.catalog.find(id).transpose()).collect::<Result<_, _>>()?;
+        Ok(View { categories, ..self.with_links(entity)? })
+    }
+
+    /// An entity with all but its categories, which JSON only names.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn with_links(&self, mut entity: Entity) -> Result<View, Fault> {
         if let Some(console) = self.provider.console(&entity) {
             entity.attributes.insert(crate::model::openstack::CONSOLE.to_owned(), console.into());
         }
-        let ids = std::iter::once(&entity.kind).chain(&entity.mixins);
-        let categories = ids.filter_map(|id| self.catalog.find(id).transpose()).collect::<Result<_, _>>()?;
         let mut links = Vec::new();
         for path in &entity.links {
             links.extend(entities::get(&self.keys, path)?.map(|kept| kept.entity));
         }
-        Ok(View { entity, categories, links })
+        Ok(View { entity, categories: Vec::new(), links })
     }
 
     /// An entity's mixins. One that is gone meanwhile is passed over.

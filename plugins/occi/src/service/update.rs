@@ -59,7 +59,7 @@ impl Service {
                 let effects = self.provider.update(&before.entity, &after).map_err(Fault::from)?;
                 apply(&mut after, effects);
             }
-            let mut work = Work::new(self);
+            let mut work = Work::new(self)?;
             for link in &draft.links {
                 if self.is_echo(&after, link)? {
                     continue;

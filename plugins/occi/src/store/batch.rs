@@ -1,5 +1,7 @@
 //! Commits: what is written together, and what happens to postings that do not fit.
 
+use std::collections::BTreeSet;
+
 use plugbay_sdk::{
     NewJob, Piece,
     kv::{self, COMMIT_LIMIT, Check, Op},
@@ -63,7 +65,8 @@ pub struct Batch {
     ops: Vec<Op>,
     add: Vec<(String, String)>,
     remove: Vec<String>,
-    remove_dead: Vec<String>,
+    remove_dead: Vec<(String, Option<String>)>,
+    changed: BTreeSet<String>,
     bytes: usize,
 }
 
@@ -140,9 +143,16 @@ impl Batch {
         self.remove.push(key);
     }
 
-    /// Remove a posting of an entity that ends with this commit; nobody adds it again.
-    pub fn remove_dead(&mut self, key: String) {
-        self.remove_dead.push(key);
+    /// Remove a posting of an entity that ends with this commit; nobody adds it again. `list` is the key by which
+    /// changes of its list are known.
+    pub fn remove_dead(&mut self, key: String, list: Option<String>) {
+        self.changed.extend(list.clone());
+        self.remove_dead.push((key, list));
+    }
+
+    /// Something of this list comes or goes elsewhere than at its end.
+    pub fn changed(&mut self, list: String) {
+        self.changed.insert(list);
     }
 
     /// All or nothing, apart from postings that do not fit: they are added before and removed after.
@@ -154,6 +164,11 @@ impl Batch {
             return Err(Fault::new(413, "That is too much for one request.").into());
         }
         let put = |(key, value): (String, String)| Op::Put((key, value.into_bytes()));
+        let mark = |list: &String| Op::Put((list.clone(), Vec::new()));
+        // With what is removed, or after it: who counts a list in between counts what is still there.
+        let mut marks = self.changed.iter();
+        self.ops.extend(marks.by_ref().take(COMMIT_LIMIT - self.size()).map(mark));
+        let more_marks: Vec<Op> = marks.map(mark).collect();
         let room = COMMIT_LIMIT - self.size();
         let early = self.add.split_off(room.min(self.add.len()));
         for some in early.chunks(COMMIT_LIMIT) {
@@ -164,12 +179,17 @@ impl Batch {
         self.ops.extend(self.remove.into_iter().take(room).map(Op::Delete));
         let room = COMMIT_LIMIT - (self.checks.len() + self.ops.len());
         let late = self.remove_dead.split_off(room.min(self.remove_dead.len()));
-        self.ops.extend(self.remove_dead.into_iter().map(Op::Delete));
+        self.ops.extend(self.remove_dead.into_iter().map(|(key, _)| Op::Delete(key)));
         if !self.ops.is_empty() {
             kv::commit(&self.checks, &self.ops)?;
         }
-        for some in late.chunks(COMMIT_LIMIT) {
-            kv::commit(&[], &some.iter().cloned().map(Op::Delete).collect::<Vec<_>>())?;
+        for some in late.chunks(COMMIT_LIMIT / 2) {
+            let lists: BTreeSet<&String> = some.iter().filter_map(|(_, list)| list.as_ref()).collect();
+            let ops = some.iter().map(|(key, _)| Op::Delete(key.clone())).chain(lists.into_iter().map(mark));
+            kv::commit(&[], &ops.collect::<Vec<_>>())?;
+        }
+        for some in more_marks.chunks(COMMIT_LIMIT) {
+            kv::commit(&[], some)?;
         }
         Ok(())
     }

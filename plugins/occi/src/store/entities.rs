@@ -1,6 +1,6 @@
 //! Entity records and the postings that follow from them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use plugbay_sdk::{crypto, kv};
@@ -29,6 +29,48 @@ pub fn get(keys: &Keys, path: &str) -> Result<Option<Kept>, Fault> {
     super::reads::count(1);
     let stored = kv::get_json::<Entity>(&keys.entity(path))?;
     Ok(stored.map(|stored| Kept { entity: stored.value, version: stored.version }))
+}
+
+/// Records that are read to find out whether those of a list lie together, and how many of them are to be of the list.
+const PROBE: u32 = 16;
+const TOGETHER: usize = 8;
+
+/// The entities at these paths, in their order. Of a list in the order of creation most lie beside each other.
+///
+/// # Errors
+/// Those of the store.
+pub fn get_many(keys: &Keys, paths: &[String]) -> Result<Vec<Option<Kept>>, Fault> {
+    let wanted: BTreeSet<&str> = paths.iter().map(String::as_str).collect();
+    let mut found = BTreeMap::new();
+    if let (Some(first), Some(last)) = (wanted.first(), wanted.last())
+        && wanted.len() >= TOGETHER
+    {
+        let prefix = keys.entity("");
+        let (mut start, end) = (keys.entity(first), format!("{}\0", keys.entity(last)));
+        let mut limit = PROBE;
+        loop {
+            let page = kv::scan(&kv::Range { start, end: Some(end.clone()), limit, reverse: false })?;
+            #[cfg(test)]
+            super::reads::count(page.entries.len());
+            let before = found.len();
+            let last = page.entries.last().map(|entry| format!("{}\0", entry.key));
+            for entry in page.entries {
+                if let Some(path) = entry.key.strip_prefix(&prefix).and_then(|path| wanted.get(path)) {
+                    let stored = entry.json::<Entity>()?;
+                    found.insert(*path, Kept { entity: stored.value, version: stored.version });
+                }
+            }
+            match last {
+                Some(last) if page.more && found.len() - before >= TOGETHER => start = last,
+                _ => break,
+            }
+            limit = u32::try_from(wanted.len() - found.len()).unwrap_or(u32::MAX).clamp(PROBE, 256);
+        }
+    }
+    paths
+        .iter()
+        .map(|path| found.remove(path.as_str()).map_or_else(|| get(keys, path), |kept| Ok(Some(kept))))
+        .collect()
 }
 
 /// The entity at a path, which has to be there.
@@ -70,11 +112,42 @@ pub struct Sequence {
     time: u128,
 }
 
+/// A new entity is committed so soon after it got its `seq`, in milliseconds, or says that it is not the last of its lists.
+pub const SOON: u64 = 10_000;
+
+/// Milliseconds since 1970.
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// When a `seq` was made, in milliseconds since 1970.
+pub fn moment_of(seq: &str) -> u64 {
+    seq.get(..12).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
+}
+
 impl Sequence {
     /// From now on.
     pub fn now() -> Sequence {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Sequence { time: (since.as_nanos() << 12) / 1_000_000 }
+    }
+
+    /// From now on, or after the last entity that there is, where the clock was set back.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn after_all(keys: &Keys) -> Result<Sequence, Fault> {
+        let newest = kv::prefix(&keys.all()).reverse().limit(1).page()?.entries.pop();
+        let newest = newest.map_or(0, |entry| moment_of(entry.key.get(keys.all().len()..).unwrap_or_default()));
+        let now = Sequence::now();
+        Ok(if u128::from(newest) > now.time >> 12 { Sequence { time: (u128::from(newest) + 1) << 12 } } else { now })
+    }
+
+    /// From this moment on, in milliseconds since 1970.
+    #[cfg(test)]
+    pub fn at(milliseconds: u64) -> Sequence {
+        Sequence { time: u128::from(milliseconds) << 12 }
     }
 
     /// The next: a UUID of version 7 (RFC 9562, section 6.2, method 3), later ones greater.
@@ -112,7 +185,11 @@ pub fn create(keys: &Keys, batch: &mut Batch, entity: &Entity) -> Result<(), Sto
     let key = keys.entity(&entity.path);
     batch.unchanged(&key, None);
     batch.put_json(key, entity)?;
+    let late = now().saturating_sub(moment_of(&entity.seq)) > SOON;
     for posting in postings(keys, entity) {
+        if let Some(list) = keys.changes(&posting).filter(|_| late) {
+            batch.changed(list);
+        }
         batch.add(posting, &entity.path);
     }
     Ok(())
@@ -130,6 +207,11 @@ pub fn update(keys: &Keys, batch: &mut Batch, before: &Kept, after: &Entity) -> 
     }
     batch.put_json(key, after)?;
     let (old, new) = (postings(keys, &before.entity), postings(keys, after));
+    for posting in new.symmetric_difference(&old) {
+        if let Some(list) = keys.changes(posting) {
+            batch.changed(list);
+        }
+    }
     for posting in new.difference(&old) {
         batch.add(posting.clone(), &after.path);
     }
@@ -145,7 +227,8 @@ pub fn delete(keys: &Keys, batch: &mut Batch, kept: &Kept) {
     batch.unchanged(&key, Some(kept.version));
     batch.delete(key);
     for posting in postings(keys, &kept.entity) {
-        batch.remove_dead(posting);
+        let list = keys.changes(&posting);
+        batch.remove_dead(posting, list);
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `SPACE/c/CATEGORY/SEQ` | path | entities of a kind or with a mixin |
 //! | `SPACE/f/PAIR/SEQ` | path | entities with this value of this attribute |
 //! | `SPACE/i/PATH-HASH/SEQ` | path of the link | links that lead to an entity |
+//! | `SPACE/x/a`, `SPACE/x/c/CATEGORY` | nothing | its version says when something of that list last came or went elsewhere than at its end |
 //! | `SPACE/m/ID` | mixin, JSON | mixins of clients, and templates made by `save` |
 //! | `SPACE/lLOCATION` | id | from a location to such a mixin |
 //! | `machine/SEQ` | record, JSON | what QEMU does for a machine, with its name space and path |
@@ -77,6 +78,15 @@ impl Keys {
     /// Prefix of the links that lead to an entity.
     pub fn incoming(&self, path: &str) -> String {
         format!("{}/i/{}/", self.space, digest(path))
+    }
+
+    /// Key that is written when something of a list comes or goes elsewhere than at its end; by the list's prefix or one
+    /// of its postings. None for lists of which that is not kept.
+    pub fn changes(&self, of_list: &str) -> Option<String> {
+        let rest =
+            of_list.strip_prefix(&self.space).filter(|rest| rest.starts_with("/a/") || rest.starts_with("/c/"))?;
+        let (list, _) = rest.rsplit_once('/')?;
+        Some(format!("{}/x{list}", self.space))
     }
 
     /// Key of a mixin that a client defined.

@@ -6,6 +6,8 @@
 pub mod batch;
 pub mod entities;
 pub mod keys;
+pub mod pages;
+pub mod places;
 pub mod posting;
 pub mod query;
 

@@ -7,13 +7,11 @@ use std::collections::VecDeque;
 
 use plugbay_sdk::kv;
 
+use super::{keys::Keys, places};
 use crate::fault::Fault;
 
 /// Entries read at once when a list is followed without jumping.
 const MOST: u32 = 256;
-
-/// Entries passed over at once.
-const SKIPPED: u32 = 4_096;
 
 /// A list of postings with a place in it.
 #[derive(Debug)]
@@ -94,26 +92,15 @@ impl Common {
         Common { lists, least: after.map_or_else(String::new, |after| format!("{after}\0")) }
     }
 
-    /// Pass over that many entries. Of a single list they are counted where they lie.
+    /// Pass over that many entries. Of a single list they are counted where they lie, from the nearest place that is
+    /// known.
     ///
     /// # Errors
     /// Those of the store.
-    pub fn skip(&mut self, mut count: usize) -> Result<(), Fault> {
+    pub fn skip(&mut self, keys: &Keys, count: usize) -> Result<(), Fault> {
         if let ([list], true) = (self.lists.as_slice(), count > 0) {
-            let prefix = list.prefix.clone();
-            while count > 0 {
-                let limit = u32::try_from(count).unwrap_or(u32::MAX).min(SKIPPED);
-                let start = format!("{prefix}{}", self.least);
-                let page = kv::scan(&kv::Range { start, end: kv::prefix_end(&prefix), limit, reverse: false })?;
-                #[cfg(test)]
-                super::reads::count(page.entries.len());
-                count = count.saturating_sub(page.entries.len());
-                if let Some(last) = page.entries.last() {
-                    self.least = format!("{}\0", last.key.strip_prefix(&prefix).unwrap_or_default());
-                }
-                if !page.more {
-                    break;
-                }
+            if let Some(place) = places::at(keys, &list.prefix, count)? {
+                self.least = format!("{place}\0");
             }
             return Ok(());
         }

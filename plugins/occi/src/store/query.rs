@@ -27,12 +27,24 @@ pub struct Query {
 /// Entities read at once below a path.
 const PAGE: u32 = 128;
 
+/// Entities of a list that are read together.
+const TOGETHER: usize = 128;
+
 impl Query {
     /// Whether an entity belongs into the list.
     pub fn holds(&self, entity: &Entity) -> bool {
         self.below.as_deref().is_none_or(|below| entity.path.starts_with(below))
             && self.categories.iter().all(|id| entity.kind == *id || entity.mixins.contains(id))
             && self.attributes.iter().all(|(name, value)| entity.value(name).is_some_and(|own| same(&own, value)))
+    }
+
+    /// Prefix of the one list of which this is all; none if it is of several, or of none.
+    pub fn list(&self, keys: &Keys) -> Option<String> {
+        match (self.below.as_deref(), self.categories.as_slice(), self.attributes.as_slice()) {
+            (Some("/"), [], []) => Some(keys.all()),
+            (None, [category], []) => Some(keys.category(category)),
+            _ => None,
+        }
     }
 
     /// Call with one entity after the other until it says that it is enough (false), or there are no more. `skip` are
@@ -73,20 +85,33 @@ impl Query {
         let expected = u32::try_from(if look { skip.saturating_add(take) } else { take }).unwrap_or(u32::MAX);
         let mut common = Common::of(prefixes, None, expected);
         if !look {
-            common.skip(std::mem::take(&mut skip))?;
+            common.skip(keys, std::mem::take(&mut skip))?;
         }
-        while let Some((seq, path)) = common.advance()? {
-            let Some(kept) = entities::get(keys, &path)? else { continue };
-            if kept.entity.seq != seq || !self.holds(&kept.entity) {
-                continue;
+        let mut wanted = if look { skip.saturating_add(take) } else { take };
+        loop {
+            let together = wanted.clamp(1, TOGETHER);
+            let (mut seqs, mut paths) = (Vec::new(), Vec::new());
+            while seqs.len() < together
+                && let Some((seq, path)) = common.advance()?
+            {
+                seqs.push(seq);
+                paths.push(path);
             }
-            if skip > 0 {
-                skip -= 1;
-            } else if !with(kept.entity)? {
-                break;
+            if seqs.is_empty() {
+                return Ok(());
+            }
+            for (kept, seq) in entities::get_many(keys, &paths)?.into_iter().zip(seqs) {
+                let Some(kept) = kept.filter(|kept| kept.entity.seq == seq && self.holds(&kept.entity)) else {
+                    continue;
+                };
+                wanted = wanted.saturating_sub(1);
+                if skip > 0 {
+                    skip -= 1;
+                } else if !with(kept.entity)? {
+                    return Ok(());
+                }
             }
         }
-        Ok(())
     }
 
     /// All entities of the list.

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use plugbay_sdk::Answer;
-use serde_json::{Value, json};
 
 use crate::{
     entity::Entity,
@@ -32,6 +31,8 @@ pub enum Reply {
         /// Whether an empty list is one of links.
         of_links: bool,
     },
+    /// Paths of the entities of a list, for renderings that show no more.
+    Locations(Vec<String>),
     /// New entities.
     Created(Vec<Entity>),
     /// Categories.
@@ -51,9 +52,7 @@ pub fn render(service: &Service, rendering: Rendering, reply: Reply) -> Result<A
         _ => (200, None),
     };
     let answer = if rendering.is_json() {
-        let value = document(service, reply)?;
-        let body = serde_json::to_vec(&value).map_err(Fault::internal)?;
-        Answer::bytes(status, &rendering.content_type(), body)
+        Answer::bytes(status, &rendering.content_type(), document(service, reply)?)
     } else {
         let done = matches!(reply, Reply::Done);
         let message = message(service, reply);
@@ -71,6 +70,9 @@ fn message(service: &Service, reply: Reply) -> Message {
         Reply::Entity(view) => view::message(&view, names),
         Reply::List { entities, .. } | Reply::Created(entities) => {
             Message { locations: entities.iter().map(|entity| names.url(&entity.path)).collect(), ..Message::default() }
+        }
+        Reply::Locations(paths) => {
+            Message { locations: paths.iter().map(|path| names.url(path)).collect(), ..Message::default() }
         }
         Reply::Categories(categories) => view::categories(categories.iter().map(AsRef::as_ref), names),
         Reply::Done => Message::default(),
@@ -96,38 +98,25 @@ fn in_text(status: u16, rendering: Rendering, message: &Message, done: bool) -> 
     }
 }
 
-fn document(service: &Service, reply: Reply) -> Result<Value, Fault> {
+fn document(service: &Service, reply: Reply) -> Result<Vec<u8>, Fault> {
     let names = &service.names;
-    let render = |entity: Entity| Ok::<_, Fault>(write::entity(&service.view(entity)?, names));
-    Ok(match reply {
-        Reply::Entity(view) => write::entity(&view, names),
-        Reply::Created(mut made) if made.len() == 1 => match made.pop() {
-            Some(entity) => render(entity)?,
-            None => json!({}),
+    let views = |entities: Vec<Entity>| -> Result<Vec<View>, Fault> {
+        entities.into_iter().map(|entity| service.with_links(entity)).collect()
+    };
+    let written = match reply {
+        Reply::Entity(view) => serde_json::to_vec(&write::entity(&view, names)),
+        Reply::Created(entities) => match views(entities)?.as_slice() {
+            [one] => serde_json::to_vec(&write::entity(one, names)),
+            several => serde_json::to_vec(&write::lists(several, false, names)),
         },
-        Reply::Created(entities) => lists(entities, false, render)?,
-        Reply::List { entities, of_links } => lists(entities, of_links, render)?,
-        Reply::Categories(categories) => write::categories(categories.iter().map(AsRef::as_ref), names),
-        Reply::Done => json!({}),
-    })
-}
-
-fn lists(
-    entities: Vec<Entity>,
-    of_links: bool,
-    render: impl Fn(Entity) -> Result<Value, Fault>,
-) -> Result<Value, Fault> {
-    let (links, resources): (Vec<_>, Vec<_>) = entities.into_iter().partition(Entity::is_link);
-    let mut document = json!({});
-    for (name, list, always) in [("resources", resources, !of_links), ("links", links, of_links)] {
-        if always || !list.is_empty() {
-            let rendered = list.into_iter().map(&render).collect::<Result<Vec<_>, _>>()?;
-            if let Some(document) = document.as_object_mut() {
-                document.insert(name.to_owned(), rendered.into());
-            }
+        Reply::List { entities, of_links } => serde_json::to_vec(&write::lists(&views(entities)?, of_links, names)),
+        Reply::Categories(categories) => {
+            serde_json::to_vec(&write::categories(categories.iter().map(AsRef::as_ref), names))
         }
-    }
-    Ok(document)
+        Reply::Locations(paths) => serde_json::to_vec(&paths.iter().map(|path| names.url(path)).collect::<Vec<_>>()),
+        Reply::Done => Ok(b"{}".to_vec()),
+    };
+    written.map_err(Fault::internal)
 }
 
 /// The answer, or the refusal as one sentence.

@@ -13,6 +13,7 @@ use plugbay_sdk::{Answer, Request, Route, Surface};
 use crate::{
     draft::Draft,
     fault::Fault,
+    images,
     media::{self, Rendering, Unsuitable},
     model::{Category, Class},
     service::{Service, act::Acted, associate::Membership, list::Page},
@@ -112,6 +113,9 @@ impl Call<'_> {
             "GET" | "HEAD" => {
                 let rendering = self.rendering(false)?;
                 let filter = read::filter(self.request)?;
+                if service.settings.glance.is_some() {
+                    images::look_soon();
+                }
                 let mut all = service.catalog.all()?;
                 if !filter.categories.is_empty() {
                     for (id, _) in &filter.categories {
@@ -145,16 +149,24 @@ impl Call<'_> {
                 let page = Page::of(asked.get("page"), asked.get("number"), service.settings.page_limit)?;
                 let unfiltered = query.clone();
                 service.narrow(&mut query, &read::filter(self.request)?)?;
-                let found = service.list(&query, page)?;
-                let nowhere = owner.is_none() && path != "/" && found.is_empty();
+                let (reply, is_empty) = if rendering.is_json() {
+                    let entities = service.list(&query, page)?;
+                    let of_links = match &owner {
+                        Some(owner) => service.catalog.descends(&owner.id, &crate::model::core::link())?,
+                        None => false,
+                    };
+                    let is_empty = entities.is_empty();
+                    (Reply::List { entities, of_links }, is_empty)
+                } else {
+                    let paths = service.locations(&query, page)?;
+                    let is_empty = paths.is_empty();
+                    (Reply::Locations(paths), is_empty)
+                };
+                let nowhere = owner.is_none() && path != "/" && is_empty;
                 if nowhere && service.list(&unfiltered, Some(Page { index: 1, number: 1 }))?.is_empty() {
                     return Err(Fault::not_found(format!("There is nothing at {path}.")));
                 }
-                let links = match &owner {
-                    Some(owner) => service.catalog.descends(&owner.id, &crate::model::core::link())?,
-                    None => false,
-                };
-                self.render(rendering, Reply::List { entities: found, of_links: links })
+                self.render(rendering, reply)
             }
             ("POST", owner) if asked.has("action") => {
                 let owner = owner.as_ref().ok_or_else(|| Fault::not_found("Nothing here has actions."))?;

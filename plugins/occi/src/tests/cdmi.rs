@@ -116,6 +116,7 @@ fn refusals_of_cdmi() {
     assert_eq!(capabilities["capabilities"]["cdmi_dataobjects"], json!("true"));
     cloud.cdmi("GET", "/cdmi_capabilities/dataobject/", "capability", None).expect(200);
     cloud.cdmi("GET", "/cdmi_capabilities/x/", "capability", None).expect(404);
+    cloud.cdmi("GET", "/cdmi_domains/", "domain", None).expect(404);
     let copy: Value = cloud.cdmi("PUT", "/copy", "object", Some(json!({"copy": "/o"}))).expect(201).json();
     assert_eq!(copy["completionStatus"], json!("Complete"));
     let partial = cloud.raw("PUT", "/part").header("x-cdmi-partial", "true").body("a").send().expect(201);

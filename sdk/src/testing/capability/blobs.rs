@@ -4,7 +4,7 @@ use crate::blobs::{Error, READ_LIMIT};
 use crate::testing::Host;
 use crate::testing::digest;
 use crate::testing::host::State;
-use crate::{BlobRange, DigestAlgorithm, Piece};
+use crate::{BlobRange, DigestAlgorithm, FileRange, Piece, Segment};
 
 /// Size of a blob or piece.
 pub fn size(name: &str) -> Result<Option<u64>, Error> {
@@ -51,6 +51,38 @@ pub fn digest(ranges: &[BlobRange], algorithm: DigestAlgorithm) -> Result<Vec<u8
     })
 }
 
+/// A new piece of bytes of a file.
+pub fn from_file(file: &FileRange, digests: &[DigestAlgorithm]) -> Result<Piece, Error> {
+    Host::current().state(|state| {
+        granted(state)?;
+        let bytes = part_of_file(state, file)?;
+        Ok(stage(state, bytes, digests, None))
+    })
+}
+
+/// Write a file of these segments.
+pub fn to_file(segments: &[Segment], path: &str, mode: u32) -> Result<u64, Error> {
+    Host::current().state(|state| {
+        granted(state)?;
+        let leads_out = path.split('/').any(|name| matches!(name, "" | "." | ".."));
+        if leads_out || path.contains('\0') || mode & !0o600 != 0 {
+            return Err(Error::Invalid(format!("`{path}` with the permissions {mode:o} cannot be written")));
+        }
+        let mut bytes = Vec::new();
+        for segment in segments {
+            match segment {
+                Segment::Bytes(some) => bytes.extend_from_slice(some),
+                Segment::Blob(range) => bytes.extend_from_slice(part(state, range)?),
+                Segment::File(range) => bytes.extend(part_of_file(state, range)?),
+                Segment::Zeros(count) => bytes.resize(bytes.len() + usize::try_from(*count).unwrap_or(usize::MAX), 0),
+            }
+        }
+        let size = length(&bytes);
+        state.files.insert(path.to_owned(), bytes);
+        Ok(size)
+    })
+}
+
 /// Keep bytes as a piece; `trim` bytes at the end stay out of its digests.
 pub(in crate::testing) fn stage(
     state: &mut State,
@@ -69,11 +101,20 @@ pub(in crate::testing) fn stage(
 /// The bytes of a range.
 pub(in crate::testing) fn part<'a>(state: &'a State, range: &BlobRange) -> Result<&'a [u8], Error> {
     let bytes = state.bytes_of(&range.name).ok_or(Error::NotFound)?;
-    let end = range.length.map_or(Some(length(bytes)), |length| range.offset.checked_add(length));
-    let bounds = usize::try_from(range.offset).ok().zip(end.and_then(|end| usize::try_from(end).ok()));
+    within(bytes, &range.name, range.offset, range.length)
+}
+
+fn part_of_file(state: &State, file: &FileRange) -> Result<Vec<u8>, Error> {
+    let bytes = state.files.get(&file.path).ok_or(Error::NotFound)?;
+    within(bytes, &file.path, file.offset, file.length).map(<[u8]>::to_vec)
+}
+
+fn within<'a>(bytes: &'a [u8], name: &str, offset: u64, count: Option<u64>) -> Result<&'a [u8], Error> {
+    let end = count.map_or(Some(length(bytes)), |count| offset.checked_add(count));
+    let bounds = usize::try_from(offset).ok().zip(end.and_then(|end| usize::try_from(end).ok()));
     bounds
         .and_then(|(start, end)| bytes.get(start..end))
-        .ok_or_else(|| Error::Invalid(format!("the range goes beyond the {} bytes of `{}`", bytes.len(), range.name)))
+        .ok_or_else(|| Error::Invalid(format!("the range goes beyond the {} bytes of `{name}`", bytes.len())))
 }
 
 fn joined(state: &State, ranges: &[BlobRange]) -> Result<Vec<u8>, Error> {

@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 
 use plugbay_sdk::prelude::*;
-use plugbay_sdk::{process, system, udp};
+use plugbay_sdk::{BlobRange, DigestAlgorithm, FileRange, blobs, crypto, process, system, udp};
 use serde_json::{Value, json};
 
 type Handled = Result<Answer, Problem>;
@@ -51,6 +51,8 @@ fn plugin() -> Plugin {
                     },
                 )
                 .route(Route::put("/file/{name}", "file-put").open().buffered(body), write)
+                .route(Route::post("/file", "file").open().buffered(body), to_file)
+                .route(Route::post("/piece", "piece").open().buffered(body), piece)
                 .route(Route::get("/exits/{name}", "exits").open(), exits),
         )
         .other_jobs(note)
@@ -111,6 +113,39 @@ fn numbers(_: &Request, _: Params) -> Handled {
 
 fn write(request: &Request, params: Params) -> Handled {
     answer(std::fs::write(format!("/{}", params.get("name")), request.body_bytes()).map(|()| 0))
+}
+
+fn word<'a>(asked: &'a Value, name: &str) -> Option<&'a str> {
+    asked.get(name)?.as_str()
+}
+
+fn number(asked: &Value, name: &str) -> Option<u64> {
+    asked.get(name)?.as_u64()
+}
+
+/// So often the same text of a piece, then zeros, a file, and an end.
+fn to_file(request: &Request, _: Params) -> Handled {
+    let asked: Value = request.json()?;
+    let piece = blobs::write(word(&asked, "text").unwrap_or_default().repeat(1024).as_bytes(), &[])?;
+    let times = number(&asked, "times").unwrap_or_default();
+    let mut segments = vec![Segment::Blob(piece.range()); times.try_into().unwrap_or_default()];
+    segments.push(Segment::Zeros(number(&asked, "zeros").unwrap_or_default()));
+    segments.extend(word(&asked, "file").map(|file| Segment::File(FileRange::whole(file))));
+    segments.push(Segment::Bytes(word(&asked, "end").unwrap_or_default().into()));
+    let mode = number(&asked, "mode").unwrap_or(0o600).try_into().unwrap_or_default();
+    answer(blobs::to_file(&segments, word(&asked, "path").unwrap_or_default(), mode))
+}
+
+/// A stretch of a file as a piece: its size, digest and beginning.
+fn piece(request: &Request, _: Params) -> Handled {
+    let asked: Value = request.json()?;
+    let (offset, length) = (number(&asked, "offset").unwrap_or_default(), number(&asked, "length"));
+    let file = FileRange { path: word(&asked, "path").unwrap_or_default().to_owned(), offset, length };
+    answer(blobs::from_file(&file, &[DigestAlgorithm::Md5]).and_then(|piece| {
+        let some = BlobRange::part(&piece.id, 0, piece.size.min(1024));
+        let digest = piece.digests.concat();
+        Ok(json!({"size": piece.size, "md5": crypto::hex(&digest), "text": text(blobs::read(&some)?)}))
+    }))
 }
 
 /// How often the end of this program was told, and the status last told.

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use super::{disk, network};
 use crate::{
     entity::Entity,
-    model::infrastructure::{CORES, MAC, MEMORY},
+    model::{
+        infrastructure::{CORES, MAC, MEMORY, bytes},
+        templates::Format,
+    },
     provider::Failure,
     settings::{self, Accelerator, UserNetwork},
 };
@@ -49,16 +52,16 @@ pub fn backend_name(link: &Entity) -> String {
     format!("b{}", short(&link.seq))
 }
 
-fn qcow2(node: &str, path: &str) -> Value {
-    json!({"driver": "qcow2", "node-name": node, "discard": "unmap", "file": {"driver": "file", "filename": path}})
+fn disk(node: &str, path: &str, format: Format) -> Value {
+    json!({"driver": format.name(), "node-name": node, "discard": "unmap", "file": {"driver": "file", "filename": path}})
 }
 
-/// The disk of a storage.
-pub fn disk_device(link: &Entity, storage: &str, path: &str, place: u8) -> Device {
+/// The disk of a storage, which the guest knows by the end of this id.
+pub fn disk_device(link: &Entity, id: &str, path: &str, format: Format, place: u8) -> Device {
     let node = backend_name(link);
     let frontend = json!({"driver": "virtio-blk-pci", "id": device_name(link), "drive": node,
-        "serial": short(storage), "addr": format!("{place:#x}")});
-    Device { backend: qcow2(&node, path), is_disk: true, frontend, connected: true }
+        "serial": short(id), "addr": format!("{place:#x}")});
+    Device { backend: disk(&node, path, format), is_disk: true, frontend, connected: true }
 }
 
 /// An interface to a network.
@@ -83,11 +86,11 @@ pub fn interface(link: &Entity, settings: &settings::Qemu, network: &Entity, pla
 /// Memory of a machine in MiB.
 pub fn mebibytes(machine: &Entity) -> u64 {
     let gib = machine.attributes.get(MEMORY).and_then(Value::as_f64).unwrap_or(0.5);
-    disk::bytes(gib).div_ceil(1 << 20).max(1)
+    bytes(gib).div_ceil(1 << 20).max(1)
 }
 
 /// All arguments of a machine with these devices. It waits to be told to run.
-pub fn line(machine: &Entity, settings: &settings::Qemu, devices: &[Device], seed: bool, wake: bool) -> Vec<String> {
+pub fn line(machine: &Entity, settings: &settings::Qemu, devices: &[Device], seed: bool) -> Vec<String> {
     let folder = disk::machine(&machine.seq);
     let cores = machine.attributes.get(CORES).and_then(Value::as_u64).unwrap_or(1);
     let part = |range| machine.seq.get(range).unwrap_or_default();
@@ -145,7 +148,7 @@ pub fn line(machine: &Entity, settings: &settings::Qemu, devices: &[Device], see
     .map(str::to_owned)
     .collect();
     let mut add = |option: &str, value: &Value| line.extend([option.to_owned(), value.to_string()]);
-    add("-blockdev", &qcow2("root", &disk::root(&machine.seq)));
+    add("-blockdev", &disk("root", &disk::root(&machine.seq), Format::Qcow2));
     add(
         "-device",
         &json!({"driver": "virtio-blk-pci", "drive": "root", "addr": format!("{ROOT_PLACE:#x}"), "bootindex": 0}),
@@ -158,9 +161,6 @@ pub fn line(machine: &Entity, settings: &settings::Qemu, devices: &[Device], see
     for device in devices {
         add(if device.is_disk { "-blockdev" } else { "-netdev" }, &device.backend);
         add("-device", &device.frontend);
-    }
-    if wake {
-        line.extend(["-loadvm".to_owned(), super::HIBERNATION.to_owned()]);
     }
     line
 }
@@ -179,10 +179,10 @@ mod tests {
     #[test]
     fn a_machine_waits_for_the_monitor_and_cannot_start_programs() {
         let machine = entity("compute", &[(CORES, json!(2)), (MEMORY, json!(0.0625))]);
-        let line = line(&machine, &settings::Qemu::default(), &[], false, true);
+        let line = line(&machine, &settings::Qemu::default(), &[], false);
         let after = |option: &str| line.iter().skip_while(|word| *word != option).nth(1).map(String::as_str);
         assert!(line.iter().any(|word| word == "-S"));
-        assert_eq!((after("-m"), after("-smp"), after("-loadvm")), (Some("64"), Some("2"), Some("hibernation")));
+        assert_eq!((after("-m"), after("-smp")), (Some("64"), Some("2")));
         assert!(after("-sandbox").unwrap().contains("spawn=deny"));
         assert_eq!(after("-uuid"), Some("01234567-89ab-cdef-0123-456789abcdef"));
     }
@@ -190,10 +190,12 @@ mod tests {
     #[test]
     fn every_disk_says_its_format_and_its_place() {
         let link = entity("storagelink", &[]);
-        let device = disk_device(&link, &link.seq, "storages/x.qcow2", 7);
-        assert_eq!((&device.backend["driver"], &device.backend["file"]["driver"]), (&json!("qcow2"), &json!("file")));
-        assert_eq!(device.frontend["addr"], json!("0x7"));
-        assert_eq!(device.frontend["drive"], device.backend["node-name"]);
+        for (format, name) in [(Format::Qcow2, "qcow2"), (Format::Raw, "raw")] {
+            let device = disk_device(&link, &link.seq, "a/file", format, 7);
+            assert_eq!((&device.backend["driver"], &device.backend["file"]["driver"]), (&json!(name), &json!("file")));
+            assert_eq!(device.frontend["addr"], json!("0x7"));
+            assert_eq!(device.frontend["drive"], device.backend["node-name"]);
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | `IMAGES/NAME.qcow2`, `.raw`, `.img` | images of the operator |
 //! | `saved/ID.qcow2` | copies of machines |
+//! | `glance/…` | images of the image service, once they were fetched |
+//! | `cdmi/…` | disks of containers, see `cdmi/image.rs` |
 //! | `machines/SEQ/root.qcow2` | what a machine boots from: what differs from its image |
 //! | `machines/SEQ/qmp`, `vnc` | its sockets |
 //! | `storages/SEQ.qcow2` | a storage |
@@ -18,8 +20,9 @@ use serde_json::Value;
 use super::Programs;
 use crate::{
     entity::Entity,
+    images::fetch::Workshop,
     model::{
-        infrastructure::SIZE,
+        infrastructure::{SIZE, bytes},
         templates::{self, EPHEMERAL, Format, Image},
     },
     provider::Failure,
@@ -30,8 +33,6 @@ const PATIENCE_MS: u32 = 20_000;
 
 /// Bytes of an empty disk whose size nobody says.
 const LEAST: u64 = 1 << 20;
-
-const GIB: f64 = 1_073_741_824.0;
 
 /// The private directory and the program that makes disks.
 pub struct Disks<'a> {
@@ -72,13 +73,6 @@ pub fn storage(seq: &str) -> String {
 /// The copy of a machine.
 pub fn saved(image: &str) -> String {
     format!("saved/{image}.qcow2")
-}
-
-/// Bytes of so many GiB, in whole KiB.
-pub fn bytes(gib: f64) -> u64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sizes are positive and bounded")]
-    let bytes = (gib * GIB).ceil() as u64;
-    bytes.div_ceil(1024).max(1) * 1024
 }
 
 fn format_of(name: &str) -> Option<(&str, Format)> {
@@ -164,29 +158,14 @@ impl Disks<'_> {
         images
     }
 
-    /// What a machine's template has; none for an empty disk.
-    ///
-    /// # Errors
-    /// 409 if it is not there yet, or not any more.
-    pub fn source(&self, machine: &Entity) -> Result<Option<Source>, Failure> {
-        let mut terms = machine.mixins.iter().filter(|id| id.scheme() == templates::IMAGES);
-        let Some(term) = terms.next().map(|id| id.term().to_owned()) else { return Ok(None) };
+    /// The image of the operator's whose template has this term; its file is none for an empty disk.
+    pub fn of_operator(&self, term: &str) -> Option<Option<Source>> {
         let found = self.found();
-        let known = self.images.iter().chain(&found).find(|image| templates::safe(&image.id) == term);
-        let source = match known {
-            Some(image) => {
-                let Some(path) = image.file.clone() else { return Ok(None) };
-                let format = image.format.or_else(|| format_of(&path).map(|(_, format)| format));
-                Source { path, format: format.unwrap_or(Format::Raw) }
-            }
-            None => Source { path: saved(&term), format: Format::Qcow2 },
-        };
-        // What is elsewhere is the operator's, and `qemu-img` says if it is not there.
-        if source.path.starts_with('/') || self.exists(&source.path) {
-            Ok(Some(source))
-        } else {
-            Err(Failure::Refused(format!("The image {term} is not there yet, or not any more.")))
-        }
+        let image = self.images.iter().chain(&found).find(|image| templates::safe(&image.id) == term)?;
+        Some(image.file.clone().map(|path| {
+            let format = image.format.or_else(|| format_of(&path).map(|(_, format)| format));
+            Source { path, format: format.unwrap_or(Format::Raw) }
+        }))
     }
 
     fn image(&self, arguments: &[&str]) -> Result<String, Failure> {
@@ -198,7 +177,7 @@ impl Disks<'_> {
     ///
     /// # Errors
     /// If it is no such disk.
-    fn size(&self, source: &Source) -> Result<u64, Failure> {
+    pub fn size(&self, source: &Source) -> Result<u64, Failure> {
         let text = self.image(&["info", "-U", "--output=json", "-f", source.format.name(), &source.path])?;
         let facts: Value = serde_json::from_str(&text).unwrap_or_default();
         let elsewhere = facts.get("backing-filename").is_some()
@@ -215,7 +194,7 @@ impl Disks<'_> {
     ///
     /// # Errors
     /// If it cannot be made.
-    pub fn ensure_root(&self, entity: &Entity) -> Result<(), Failure> {
+    pub fn ensure_root(&self, entity: &Entity, image: Option<&Source>) -> Result<(), Failure> {
         let path = root(&entity.seq);
         if self.exists(&path) {
             return Ok(());
@@ -224,9 +203,9 @@ impl Disks<'_> {
         self.folder(&folder)?;
         let part = format!("{folder}/root.part");
         let wanted = entity.attributes.get(EPHEMERAL).and_then(Value::as_f64).map_or(0, bytes);
-        match self.source(entity)? {
+        match image {
             Some(source) => {
-                let size = self.size(&source)?.max(wanted).max(LEAST).to_string();
+                let size = self.size(source)?.max(wanted).max(LEAST).to_string();
                 // A path in a qcow2 file counts from where that file is.
                 let base =
                     if source.path.starts_with('/') { source.path.clone() } else { format!("../../{}", source.path) };
@@ -298,5 +277,23 @@ impl Disks<'_> {
     /// If it cannot be.
     pub fn snapshot(&self, path: &str, name: &str) -> Result<(), Failure> {
         self.image(&["snapshot", "-c", name, path]).map(drop)
+    }
+}
+
+impl Workshop for Disks<'_> {
+    fn folder(&self, path: &str) -> Result<(), Failure> {
+        Disks::folder(self, path)
+    }
+
+    fn size(&self, source: &Source) -> Result<u64, Failure> {
+        Disks::size(self, source)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), Failure> {
+        Disks::rename(self, from, to)
+    }
+
+    fn remove(&self, path: &str) -> Result<(), Failure> {
+        Disks::remove(self, path)
     }
 }

@@ -40,7 +40,7 @@ fn ended(status: Status, socket_left: bool) -> Seen {
 }
 
 impl Qemu {
-    fn start(&self, machine: &Entity) -> Result<(), Failure> {
+    pub(super) fn start(&self, machine: &Entity) -> Result<(), Failure> {
         if self.record(machine)?.hibernation == Hibernation::Saving {
             self.wait_until_saved(machine)?;
         }
@@ -79,13 +79,15 @@ impl Qemu {
             return refused("The machine is being copied; try again.");
         }
         let disks = self.disks();
-        disks.ensure_root(machine)?;
+        self.ensure_root(machine)?;
         let seed = seed::write(&disks, machine)?;
         let devices = self.devices(machine)?;
-        let wake = record.hibernation == Hibernation::Saved;
-        let line = command::line(machine, &self.settings, &devices, seed, wake);
+        let line = command::line(machine, &self.settings, &devices, seed);
         self.programs.start(&process(machine), "qemu", &line)?;
         self.wait_until_it_listens(machine)?;
+        if record.hibernation == Hibernation::Saved {
+            self.wake(machine)?;
+        }
         let unplugged = devices.iter().filter(|device| !device.connected).map(plug::unplugged);
         let unplugged: Vec<Command> = unplugged.collect();
         self.tell(machine, &unplugged)?;
@@ -142,7 +144,6 @@ impl Qemu {
 
     pub(super) fn act_on_machine(&self, machine: &Entity, action: &str, how: &str) -> Result<(), Failure> {
         match (action, how) {
-            ("start", _) => self.start(machine),
             ("stop", "poweroff") => self.end(machine),
             ("stop", _) => self.ask_to_leave(machine, false),
             ("restart", "warm") => self.tell(machine, &[Command::plain("system_reset")]).map(drop),
@@ -163,6 +164,10 @@ impl Qemu {
         if matches!(status, Status::Running(_)) {
             let found = self.word(machine).and_then(|word| seen(&word));
             return match found {
+                // It is being woken up.
+                Some(Seen::State("inactive")) if self.record(machine)?.hibernation == Hibernation::Saved => {
+                    Ok(Some(Seen::State("suspended")))
+                }
                 // It is being written to its disk.
                 None if self.record(machine)?.hibernation == Hibernation::Saving => Ok(Some(Seen::State("suspended"))),
                 // It is being started again.

@@ -7,8 +7,9 @@
 //!
 //! QMP is spoken by this module alone, on a socket in the plugin's directory: no client names a command, a file or an option.
 
+mod boot;
 mod command;
-mod disk;
+pub mod disk;
 mod life;
 mod network;
 mod plug;
@@ -27,10 +28,12 @@ use serde_json::{Value, json};
 
 use super::{Effects, Failure, Left, Named, Provider, Seen, embedded::name_interface};
 use crate::{
+    cdmi::image,
     entity::{Attributes, Entity},
+    fault::Fault,
     model::{
         cdmi,
-        infrastructure::{CORES, DEVICE, INTERFACE, MEMORY, SIZE, id},
+        infrastructure::{CORES, DEVICE, INTERFACE, MEMORY, SIZE, bytes, id},
         states::{self, Transition},
         templates::{EPHEMERAL, Image},
     },
@@ -55,6 +58,7 @@ const PROCESS: &str = "m-";
 pub struct Qemu {
     settings: settings::Qemu,
     images: Vec<Image>,
+    has_service: bool,
     keys: Keys,
     programs: Rc<dyn Programs>,
     root: PathBuf,
@@ -85,6 +89,19 @@ fn refused<T>(why: impl Into<String>) -> Result<T, Failure> {
     Err(Failure::Refused(why.into()))
 }
 
+/// What another part of the plugin refuses.
+fn failure(fault: Fault) -> Failure {
+    match fault.status {
+        409 | 507 => Failure::Refused(fault.message),
+        _ => Failure::Unavailable(fault.message),
+    }
+}
+
+/// What a storage that is a container is refused.
+fn not_of_containers<T>(storage: &Entity, what: &str) -> Result<T, Failure> {
+    refused(format!("{} is a CDMI container; {what}", storage.path))
+}
+
 impl Qemu {
     /// As the operator set it up.
     pub fn new(settings: &Settings, keys: &Keys, programs: Rc<dyn Programs>) -> Qemu {
@@ -94,10 +111,12 @@ impl Qemu {
     /// With the private directory elsewhere.
     pub fn at(root: impl Into<PathBuf>, settings: &Settings, keys: &Keys, programs: Rc<dyn Programs>) -> Qemu {
         let (images, root) = (settings.images.clone(), root.into());
-        Qemu { settings: settings.qemu.clone(), images, keys: keys.clone(), programs, root }
+        let has_service = settings.glance.is_some();
+        Qemu { settings: settings.qemu.clone(), images, has_service, keys: keys.clone(), programs, root }
     }
 
-    fn disks(&self) -> Disks<'_> {
+    /// Its disks, and what makes them.
+    pub fn disks(&self) -> Disks<'_> {
         Disks { root: &self.root, programs: &*self.programs, images: &self.images, folder: &self.settings.images }
     }
 
@@ -110,12 +129,12 @@ impl Qemu {
     }
 
     fn record(&self, machine: &Entity) -> Result<Record, Failure> {
-        let found = record::find(&machine.seq).map_err(|fault| Failure::Unavailable(fault.message))?;
+        let found = record::find(&machine.seq).map_err(failure)?;
         Ok(found.unwrap_or_default())
     }
 
     fn entity(&self, path: &str) -> Result<Option<Entity>, Failure> {
-        let kept = entities::get(&self.keys, path).map_err(|fault| Failure::Unavailable(fault.message))?;
+        let kept = entities::get(&self.keys, path).map_err(failure)?;
         Ok(kept.map(|kept| kept.entity))
     }
 
@@ -188,12 +207,12 @@ impl Qemu {
         let disks = self.disks();
         let root = disk::root(&before.seq);
         if image {
-            disks.source(after)?;
+            self.origin(after)?;
             return disks.remove(&root);
         }
         let (old, new) = (number(before, EPHEMERAL), number(after, EPHEMERAL));
         match (disks.exists(&root), new > old) {
-            (true, true) => disks.resize(&root, disk::bytes(new)),
+            (true, true) => disks.resize(&root, bytes(new)),
             (true, false) if new < old => refused("The machine's disk does not shrink."),
             _ => Ok(()),
         }
@@ -228,7 +247,7 @@ impl Provider for Qemu {
         if !is_machine(resource) {
             return Ok(Vec::new());
         }
-        self.disks().source(resource)?;
+        self.origin(resource)?;
         let defaults = [(CORES, json!(1)), (MEMORY, json!(0.5)), (command::ARCHITECTURE, json!("x64"))];
         let missing = |(name, _): &(&str, Value)| !resource.attributes.contains_key(*name);
         Ok(defaults.into_iter().filter(missing).collect())
@@ -238,7 +257,10 @@ impl Provider for Qemu {
         self.within_bounds(after)?;
         if is_machine(after) {
             self.update_machine(before, after)?;
-        } else if after.kind == id("storage") {
+        } else if after.kind == id("storage") && number(before, SIZE) != number(after, SIZE) {
+            if before.text(cdmi::OBJECT_ID).is_some() {
+                return not_of_containers(before, "it is as large as the object in it.");
+            }
             self.resize(before, number(before, SIZE), number(after, SIZE))?;
         }
         Ok(Vec::new())
@@ -251,10 +273,19 @@ impl Provider for Qemu {
                 let state = states::of(&resource.kind).map(|(name, _)| name);
                 return Ok(state.zip(resource.state()).map(|(name, state)| (name, state.into())).into_iter().collect());
             }
+            ("compute", "start") => {
+                if let Some(waits) = self.wait_for_image(resource)? {
+                    return Ok(waits);
+                }
+                self.start(resource)?;
+            }
             ("compute", action) => self.act_on_machine(resource, action, method(parameters))?,
             ("network", action) => self.switch(resource, action == "up")?,
             ("storage", "online") => self.plug_everywhere(resource)?,
             ("storage", "offline") => self.unplug_everywhere(resource)?,
+            ("storage", "snapshot" | "backup") if resource.text(cdmi::OBJECT_ID).is_some() => {
+                return not_of_containers(resource, "copy the object in it, by CDMI.");
+            }
             ("storage", "snapshot") => self.snapshot(resource)?,
             ("storage", "backup") => self.back_up(resource)?,
             ("storage", "resize") => {
@@ -286,11 +317,11 @@ impl Provider for Qemu {
             return refused("A machine is linked to networks and storage of this service only.");
         };
         if link.kind == id("storagelink") {
-            if target.mixins.contains(&cdmi::container()) {
-                return refused("What is in a CDMI container is on no disk; make a storage for the machine.");
+            if let Some(container) = target.text(cdmi::OBJECT_ID) {
+                image::size_of_disk(&self.keys, container).map_err(failure)?;
             }
             let links = entities::incoming(&self.keys, &target.path);
-            if links.map_err(|fault| Failure::Unavailable(fault.message))?.iter().any(|other| other.path != link.path) {
+            if links.map_err(failure)?.iter().any(|other| other.path != link.path) {
                 return refused("The storage is linked to already; a disk has one machine at a time.");
             }
             // What the guest finds it by, however many disks it has.
@@ -338,7 +369,7 @@ impl Provider for Qemu {
             self.programs.stop(&process(resource), 500)?;
         }
         self.disks().remove(&disk::machine(&resource.seq))?;
-        record::forget(&resource.seq).map_err(|fault| Failure::Unavailable(fault.message))
+        record::forget(&resource.seq).map_err(failure)
     }
 
     fn console(&self, machine: &Entity) -> Option<String> {

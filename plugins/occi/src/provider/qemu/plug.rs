@@ -8,12 +8,22 @@ use serde_json::{Value, json};
 use super::{
     Qemu,
     command::{self, Device, backend_name, device_name},
-    disk,
+    disk, failure,
     qmp::Command,
     record::Hibernation,
     refused,
 };
-use crate::{entity::Entity, model::infrastructure::id, provider::Failure, store::entities};
+use crate::{
+    cdmi::image,
+    entity::Entity,
+    model::{
+        cdmi,
+        infrastructure::{bytes, id},
+        templates::Format,
+    },
+    provider::Failure,
+    store::entities,
+};
 
 /// How long a guest may take to let go of a device within a request.
 const RELEASE_MS: u64 = 5_000;
@@ -58,10 +68,22 @@ impl Qemu {
         }
         let place = self.change(machine, false, |record| record.place(machine, &link.path))?;
         if is_disk {
-            let path = self.disks().ensure_storage(target)?;
-            return Ok(Some(command::disk_device(link, &target.seq, &path, place)));
+            let container = target.text(cdmi::OBJECT_ID);
+            let (path, format) = self.disk_of(target)?;
+            return Ok(Some(command::disk_device(link, container.unwrap_or(&target.seq), &path, format, place)));
         }
         command::interface(link, &self.settings, target, place).map(Some)
+    }
+
+    /// File and format of a storage's disk, which is made if it is not there.
+    fn disk_of(&self, storage: &Entity) -> Result<(String, Format), Failure> {
+        match storage.text(cdmi::OBJECT_ID) {
+            Some(container) => {
+                self.disks().folder(image::FOLDER)?;
+                Ok((image::ensure(&self.keys, container).map_err(failure)?, Format::Raw))
+            }
+            None => Ok((self.disks().ensure_storage(storage)?, Format::Qcow2)),
+        }
     }
 
     /// Whether something is plugged in for a link now.
@@ -150,8 +172,7 @@ impl Qemu {
     }
 
     fn users(&self, target: &Entity) -> Result<Vec<(Entity, Entity)>, Failure> {
-        let links =
-            entities::incoming(&self.keys, &target.path).map_err(|fault| Failure::Unavailable(fault.message))?;
+        let links = entities::incoming(&self.keys, &target.path).map_err(failure)?;
         let mut users = Vec::new();
         for link in links {
             let source = link.ends.as_ref().map(|ends| self.entity(&ends.source)).transpose()?.flatten();
@@ -174,7 +195,9 @@ impl Qemu {
     pub(super) fn plug_everywhere(&self, storage: &Entity) -> Result<(), Failure> {
         let mut online = storage.clone();
         online.attributes.insert("occi.storage.state".to_owned(), "online".into());
-        self.disks().ensure_storage(&online)?;
+        if online.text(cdmi::OBJECT_ID).is_none() {
+            self.disks().ensure_storage(&online)?;
+        }
         self.users(storage)?.iter().try_for_each(|(machine, link)| self.plug_in(machine, link, &online))
     }
 
@@ -204,10 +227,10 @@ impl Qemu {
         }
         match self.user_of(storage)? {
             Some((machine, link)) => {
-                let arguments = json!({"node-name": backend_name(&link), "size": disk::bytes(new)});
+                let arguments = json!({"node-name": backend_name(&link), "size": bytes(new)});
                 self.tell(&machine, &[Command::new("block_resize", arguments)]).map(drop)
             }
-            None => self.disks().resize(&path, disk::bytes(new)),
+            None => self.disks().resize(&path, bytes(new)),
         }
     }
 

@@ -43,6 +43,12 @@ pub struct Record {
     /// Copies under way: ids of images.
     #[serde(default)]
     pub copies: Vec<Copy>,
+    /// Whether it is to start when its image is here.
+    #[serde(default)]
+    pub waits: bool,
+    /// File of the image service that its disk is made of.
+    #[serde(default)]
+    pub image: Option<String>,
 }
 
 /// In place of a process: the next is being started.
@@ -187,6 +193,6 @@ impl Record {
     /// Whether nothing is under way.
     pub fn is_settled(&self) -> bool {
         let hibernation = matches!(self.hibernation, Hibernation::None | Hibernation::Saved);
-        hibernation && self.leaving.is_none() && self.copies.is_empty()
+        hibernation && self.leaving.is_none() && self.copies.is_empty() && !self.waits
     }
 }

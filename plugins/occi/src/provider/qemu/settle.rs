@@ -1,12 +1,13 @@
-//! Work that takes longer than a request: hibernation, copies, and guests that were asked to leave.
+//! Work that takes longer than a request: hibernation, copies, guests that were asked to leave, images that are on their way.
 //!
 //! Each step looks at what is, does the next thing and says when to look again. It may be taken twice, by two jobs at once
 //! or by a host that comes after one that was killed: what was begun is found by its name in QEMU's jobs or among the
 //! programs, and only the record says what is over.
 //!
 //! A guest sleeps in its disks: `snapshot-save` writes its memory and the state of all disks into the qcow2 files that are open
-//! already, and QEMU wakes it with `-loadvm`. No other process, descriptor or file is needed for that, as a
-//! migration would need it.
+//! already, and `snapshot-load` wakes it. No other process, descriptor or file is needed for that, as a
+//! migration would need it. The disk of a CDMI container has no room for a state of its own: it is as the guest left it,
+//! and nobody else writes it meanwhile.
 
 use serde_json::{Value, json};
 
@@ -25,6 +26,12 @@ use crate::{
 
 /// Name of QEMU's job that takes a sleeping guest out of its disks.
 const FORGET: &str = "forget";
+
+/// Name of QEMU's job that puts a guest back into memory.
+const WAKE: &str = "wake";
+
+/// How long that may take.
+const WAKING_MS: u64 = 20_000;
 
 /// How long a request waits for a guest to be written to its disk.
 const SAVING_MS: u64 = 5_000;
@@ -69,6 +76,9 @@ impl Qemu {
             Hibernation::Stale => self.go_on_forgetting(machine)?,
             Hibernation::None | Hibernation::Saved => Left::Nothing,
         };
+        if record.waits {
+            left = soonest(left, self.go_on_waiting(machine)?);
+        }
         left = soonest(left, self.go_on_leaving(machine, &record)?);
         for copy in &record.copies {
             left = soonest(left, self.go_on_copying(machine, copy)?);
@@ -87,11 +97,12 @@ impl Qemu {
         Ok(Job::Over(why.map_or(Ok(()), |why| Err(why.to_owned()))))
     }
 
-    /// Disks that a machine has open for writing, its own first.
+    /// Disks that a machine has open and that can hold states, its own first.
     fn nodes(&self, machine: &Entity) -> Result<Vec<String>, Failure> {
         let nodes = self.tell(machine, &[Command::new("query-named-block-nodes", json!({"flat": true}))])?;
+        let is_qcow2 = |node: &&Value| node.get("drv").and_then(Value::as_str) == Some("qcow2");
         let name = |node: &Value| node.get("node-name").and_then(Value::as_str).map(str::to_owned);
-        let names = nodes.as_array().into_iter().flatten().filter_map(name);
+        let names = nodes.as_array().into_iter().flatten().filter(is_qcow2).filter_map(name);
         let mut names: Vec<String> = names.filter(|name| name == "root" || name.starts_with('b')).collect();
         names.sort_by_key(|name| name != "root");
         Ok(names)
@@ -123,6 +134,27 @@ impl Qemu {
             Some(why) if !why.contains("already in use") => refused(format!("The machine refuses: {why}.")),
             _ => Ok(()),
         }
+    }
+
+    /// Have the new process of a guest that sleeps be where the guest was.
+    pub(super) fn wake(&self, machine: &Entity) -> Result<(), Failure> {
+        let devices = self.nodes(machine)?;
+        let arguments = json!({"job-id": WAKE, "tag": HIBERNATION, "vmstate": "root", "devices": devices});
+        self.tell(machine, &[Command::new("snapshot-load", arguments)])?;
+        let begun = self.programs.now();
+        let why = loop {
+            match self.job(machine, WAKE)? {
+                Job::Over(Ok(())) => return self.tell(machine, &[over("job-dismiss", WAKE)]).map(drop),
+                Job::Over(Err(why)) => break why,
+                Job::Absent => break "it has forgotten about it".to_owned(),
+                Job::Working if self.programs.now().saturating_sub(begun) > WAKING_MS => {
+                    break "it takes too long".to_owned();
+                }
+                Job::Working => self.programs.pause(5),
+            }
+        };
+        self.programs.stop(&process(machine), END_MS)?;
+        Err(Failure::Failed(format!("The machine does not wake up: {why}.")))
     }
 
     pub(super) fn wait_until_saved(&self, machine: &Entity) -> Result<(), Failure> {
@@ -285,7 +317,7 @@ impl Qemu {
                 self.go_on_copying_live(machine, copy, &part, &whole)
             };
         }
-        self.disks().ensure_root(machine)?;
+        self.ensure_root(machine)?;
         self.disks().folder("saved")?;
         let line = ["convert", "-f", "qcow2", "-O", "qcow2", &disk::root(&machine.seq), &part];
         self.programs.start(&name, "qemu-img", &line.map(str::to_owned))?;

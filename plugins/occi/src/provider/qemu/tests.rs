@@ -61,7 +61,10 @@ impl Programs for Fake {
             let value = match name {
                 "query-status" => json!({"status": word}),
                 "query-jobs" => self.jobs.borrow().clone(),
-                "query-named-block-nodes" => json!([{"node-name": "b1"}, {"node-name": "root"}, {"node-name": "c2"}]),
+                "query-named-block-nodes" => {
+                    json!([{"node-name": "b1", "drv": "qcow2"}, {"node-name": "root", "drv": "qcow2"},
+                    {"node-name": "b2", "drv": "raw"}, {"node-name": "c2", "drv": "qcow2"}])
+                }
                 _ => json!({}),
             };
             format!("{}\n", json!({"return": value, "id": command["id"]}))
@@ -160,7 +163,7 @@ fn what_sleeps_in_a_disk_is_over_before_the_guest_runs() {
         Ok(())
     })
     .unwrap();
-    qemu.act_on_machine(&machine, "start", "").unwrap();
+    qemu.start(&machine).unwrap();
     assert_eq!(qemu.record(&machine).unwrap().hibernation, Hibernation::Stale);
     assert_eq!(fake.started.get(), 0);
 }
