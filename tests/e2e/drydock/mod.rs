@@ -2,9 +2,11 @@
 
 mod access;
 mod codes;
+mod crash;
 mod designs;
 mod nodes;
 mod reporter;
+mod scale;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -5,6 +5,7 @@
 
 mod amphora;
 mod cases;
+mod drydock;
 mod idle;
 mod images;
 mod load;
@@ -28,7 +29,7 @@ cargo xtask bench [OPTIONS]
 
   --rounds N            how often everything is measured (5)
   --seconds N           how long each measurement takes (3)
-  --only PART           one of small, objects, images, details
+  --only PART           one of small, objects, images, details, drydock
   --wasmtime PATH       the wasmtime 48 to compare with (the one on the path)
 ";
 
@@ -53,6 +54,8 @@ enum Part {
     Images,
     /// `GET details` beside octavia's agent.
     Details,
+    /// A site of two thousand nodes beside the same rules natively.
+    Drydock,
 }
 
 impl Part {
@@ -62,6 +65,7 @@ impl Part {
             "objects" => Ok(Self::Objects),
             "images" => Ok(Self::Images),
             "details" => Ok(Self::Details),
+            "drydock" => Ok(Self::Drydock),
             _ => Err(Failure(format!("no part {name}\n\n{USAGE}"))),
         }
     }
@@ -74,7 +78,7 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome {
         return Ok(());
     }
     let options = parse(arguments)?;
-    if which("wrk").is_none() {
+    if options.only != Some(Part::Drydock) && which("wrk").is_none() {
         return Err("the load generator `wrk` is not on the path; install the package of that name".into());
     }
     let wasmtime = wasmtime(options.wasmtime.as_ref())?;
@@ -96,6 +100,9 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome {
     if wanted(Part::Details) {
         let measured = amphora::measure(workspace, &directory.join("details"), options.rounds, options.length)?;
         measured.iter().for_each(report::details);
+    }
+    if wanted(Part::Drydock) {
+        report::validations(&drydock::measure(workspace, &directory.join("drydock"), options.rounds)?);
     }
     Ok(())
 }
