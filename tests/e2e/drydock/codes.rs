@@ -235,6 +235,56 @@ async fn filters_select_by_the_documentation_and_in_the_designs_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn validations_tell_what_is_wrong_in_the_shape_of_each_fault() {
+    let Some((bed, api)) = started().await else { return };
+    let site = std::fs::read_to_string(private(&bed).join("site.yaml")).unwrap();
+    for (name, text) in [
+        ("address.yaml", site.replace("10.20.1.11", "10.99.1.11")),
+        ("shape.yaml", site.replace("  vendor: Slate", "  vendors: Slate")),
+        ("kind.yaml", site.replace("drydock/Rack/v1", "drydock/Shelf/v1")),
+        ("profile.yaml", site.replace("host_profile: worker-storage", "host_profile: nobody")),
+        ("foreign.yaml", format!("{site}\n---\nschema: armada/Chart/v1\nmetadata: {{name: x}}\ndata: 1\n")),
+    ] {
+        std::fs::write(private(&bed).join(name), text).unwrap();
+    }
+    let post = async |kind: &str, body: &str| {
+        let sent = Sent::new("POST", "/api/v1.0/validatedesign").header("content-type", kind);
+        api.send(sent.body(body.to_owned())).await
+    };
+    for (kind, body) in [
+        ("application/json", ""),
+        ("application/json", "{"),
+        ("application/json", "[]"),
+        ("application/json", "{\"rel\": \"design\"}"),
+        ("text/plain", "{\"href\": \"file:///site.yaml\"}"),
+    ] {
+        let answer = post(kind, body).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["type"]), (400, &json!("error")), "{kind} {body}");
+    }
+    for (name, status, word, messages) in [
+        ("site.yaml", 200, "Success", Some(18)),
+        ("foreign.yaml", 200, "Success", Some(18)),
+        // A rule with an error has no line that says that it found none.
+        ("address.yaml", 400, "Failure", Some(18)),
+        ("shape.yaml", 400, "failure", Some(1)),
+        ("kind.yaml", 400, "failure", Some(2)),
+        ("profile.yaml", 400, "failure", Some(1)),
+    ] {
+        let answer =
+            post("application/json", &json!({"href": format!("file:///{name}"), "rel": "x"}).to_string()).await;
+        assert_eq!(answer.status, status, "{name}: {}", answer.text());
+        let found = answer.json();
+        let list = found["details"]["messageList"].as_array().unwrap();
+        assert_eq!((&found["status"], &found["code"]), (&json!(word), &json!(status)), "{name}");
+        assert!(messages.is_none_or(|messages| messages == list.len()), "{name}: {list:#?}");
+        let errors = list.iter().filter(|message| message["error"] == true).count();
+        assert_eq!(found["details"]["errorCount"], json!(errors), "{name}");
+        let shape = if name == "profile.yaml" { "context_type" } else { "diagnostic" };
+        assert!(list.iter().all(|message| message.get(shape).is_some()), "{name}: {list:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_posted_action_ends_in_a_result_with_a_design_that_is_good_and_with_one_that_is_not() {
     let Some((bed, api)) = started().await else { return };
     let site = std::fs::read_to_string(private(&bed).join("site.yaml")).unwrap();
