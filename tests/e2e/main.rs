@@ -5,6 +5,7 @@ mod access;
 mod amphora;
 mod amphora_network;
 mod crash;
+mod drydock;
 mod durability;
 mod files;
 mod full_disk;

@@ -142,6 +142,12 @@ impl Bed {
         sent.to(self.address()).await
     }
 
+    /// Ask a plugin's operator surface, through the admin socket; of a host in another process, too.
+    pub async fn operator(&self, plugin: &str, method: &str, path: &str) -> Answer {
+        let sent = Sent::new(method, &format!("/call/{plugin}{path}"));
+        sent.to_socket(&self.path().join("data/admin.sock")).await
+    }
+
     /// Wait until a plugin's status is as wanted.
     pub async fn until(&self, what: &str, name: &str, wanted: impl Fn(&Status) -> bool) -> Status {
         wait_until(what, || async {
