@@ -176,6 +176,9 @@ def unclear(cloud):
     target = f"http://{cloud.base.netloc}/cdmi/cdmi_objectid/{identity}"
     link = lambda expect: cloud.link("storagelink", machine, target, expect=expect)
     assert "how large" in str(link((409,))[1])
+    cloud.cdmi("PUT", "/many/?metadata", {"metadata": {"occi_storage_size": 1e9}}, "container")
+    assert "at most" in str(link((409,))[1])
+    cloud.cdmi("PUT", "/many/?metadata", {"metadata": {}}, "container")
     for name in ("a", "b"):
         cloud.cdmi("PUT", f"/many/{name}", {"value": name * 600})
     assert "occi_storage_image" in str(link((409,))[1])

@@ -51,8 +51,7 @@ pub struct Ends {
 impl Entity {
     /// The id, a URI.
     pub fn id(&self) -> String {
-        let part = |range| self.seq.get(range).unwrap_or_default();
-        format!("urn:uuid:{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))
+        id_of(&self.seq)
     }
 
     /// What `seq` an id has; none if it is no id of an entity.
@@ -100,6 +99,17 @@ impl Entity {
         let own = self.attributes.iter().map(|(name, value)| (name.as_str(), value.clone()));
         core.into_iter().filter_map(|name| Some((name, self.value(name)?))).chain(own)
     }
+}
+
+/// The id of the entity with this `seq`.
+pub fn id_of(seq: &str) -> String {
+    let mut id = String::with_capacity(45);
+    id.push_str("urn:uuid");
+    for (range, before) in [(0..8, ":"), (8..12, "-"), (12..16, "-"), (16..20, "-"), (20..32, "-")] {
+        id.push_str(before);
+        id.push_str(seq.get(range).unwrap_or_default());
+    }
+    id
 }
 
 /// Whether two values are the same, however their numbers are written.

@@ -62,6 +62,11 @@ impl Names {
         Names { base, prefix }
     }
 
+    /// URL of the mount, without a final slash.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The absolute URL of a path below the mount.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)

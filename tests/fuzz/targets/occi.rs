@@ -5,7 +5,8 @@ use libfuzzer_sys::fuzz_target;
 use occi::cdmi::{fields::Fields, id, wish::Wish};
 use occi::draft::Content;
 use occi::media::{Rendering, choose};
-use occi::text::{CategoryField, LinkField, Message, attribute, scan};
+use occi::images::listing;
+use occi::text::{CategoryField, InText, LinkField, Message, attribute, scan};
 use occi::{json, view::Names};
 
 fuzz_target!(|input: (&str, Vec<(String, Vec<u8>)>, bool)| {
@@ -30,5 +31,9 @@ fuzz_target!(|input: (&str, Vec<(String, Vec<u8>)>, bool)| {
     let _ = (Rendering::of_content_type(text), choose(Some(text), is_list));
     let _ = (json::read::content(text.as_bytes()), json::read::update(text.as_bytes()));
     let _ = Names::at("http://host/cloud".to_owned()).resolve(text);
+    let _ = json::row::Row::parse(text.as_bytes());
+    if let Ok(page) = listing::Page::parse(text.as_bytes()) {
+        let _ = page.images.into_iter().filter_map(|image| image.image(1 << 30)).count();
+    }
     let _ = (Fields::parse(Some(text)), Wish::parse(text.as_bytes()), id::is_valid(text));
 });

@@ -185,12 +185,11 @@ fn beside(
     Ok(Some(measured))
 }
 
-/// A Python that pyssf runs with.
+/// A Python that pyssf runs with. One on the path may be a shim that leads nowhere.
 fn python() -> Option<PathBuf> {
-    if let Some(python) = which("python2.7") {
-        return Some(python);
-    }
-    let found =
+    let of_pyenv =
         output(Command::new("pyenv").args(["which", "python"]).env("PYENV_VERSION", "2.7.18").stderr(Stdio::null()));
-    found.ok().map(|path| PathBuf::from(path.trim())).filter(|path| path.exists())
+    let candidates = [of_pyenv.ok().map(|path| PathBuf::from(path.trim())), which("python2.7")];
+    let runs = |python: &PathBuf| output(Command::new(python).args(["-c", "print 1"]).stderr(Stdio::null())).is_ok();
+    candidates.into_iter().flatten().find(runs)
 }

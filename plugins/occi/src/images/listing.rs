@@ -56,6 +56,16 @@ pub struct Page {
     pub images: Vec<Listed>,
 }
 
+impl Page {
+    /// Of the body of an answer.
+    ///
+    /// # Errors
+    /// If it is no such list.
+    pub fn parse(body: &[u8]) -> Result<Page, serde_json::Error> {
+        serde_json::from_slice(body)
+    }
+}
+
 /// An image in a list. What is not known of it does not matter.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

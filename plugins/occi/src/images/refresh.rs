@@ -82,8 +82,7 @@ fn offered(settings: &Glance, version: Version, web: &dyn Web) -> Result<BTreeMa
         if answer.status != 200 {
             return Err(format!("the service answers with {}", answer.status));
         }
-        let page: Page =
-            serde_json::from_slice(&answer.body).map_err(|error| format!("the list does not read: {error}"))?;
+        let page = Page::parse(&answer.body).map_err(|error| format!("the list does not read: {error}"))?;
         let last = page.images.last().map(|image| image.id.clone());
         let before = seen.len();
         for listed in page.images {

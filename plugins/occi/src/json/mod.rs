@@ -4,4 +4,5 @@
 //! schema does not have.
 
 pub mod read;
+pub mod row;
 pub mod write;

@@ -46,9 +46,9 @@ pub fn id(term: &str) -> TypeId {
     TypeId::known(SCHEME, term)
 }
 
-/// Whether a category is this one of this scheme.
-pub fn is(id: &TypeId, term: &str) -> bool {
-    id.as_str().strip_prefix(SCHEME) == Some(term)
+/// The term of a category of this scheme; none of another's.
+pub fn term_of(id: &str) -> Option<&str> {
+    id.strip_prefix(SCHEME)
 }
 
 /// An action of a kind.

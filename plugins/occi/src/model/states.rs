@@ -4,7 +4,7 @@
 
 use crate::model::TypeId;
 
-use super::infrastructure::{action, is};
+use super::infrastructure::{action, term_of};
 
 /// One row: an action of a kind, from these states to that one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,21 +58,36 @@ pub const INITIAL: &[(&str, &str, &str)] = &[
 
 /// Attribute with the state of a kind, and the first state; none if it has no states.
 pub fn of(kind: &TypeId) -> Option<(&'static str, &'static str)> {
-    INITIAL.iter().find(|(term, ..)| is(kind, term)).map(|(_, attribute, initial)| (*attribute, *initial))
+    let term = term_of(kind.as_str())?;
+    INITIAL.iter().find(|(known, ..)| *known == term).map(|(_, attribute, initial)| (*attribute, *initial))
+}
+
+/// Attribute with the state of a kind by its id; none if it has no states.
+pub fn attribute_of(kind: &str) -> Option<&'static str> {
+    let term = term_of(kind)?;
+    INITIAL.iter().find(|(known, ..)| *known == term).map(|(_, attribute, _)| *attribute)
 }
 
 /// The transition of an action on a kind.
 pub fn transition(kind: &TypeId, wanted: &TypeId) -> Option<&'static Transition> {
-    TRANSITIONS.iter().find(|row| is(kind, row.kind) && action(row.kind, row.action) == *wanted)
+    TRANSITIONS.iter().find(|row| Some(row.kind) == term_of(kind.as_str()) && action(row.kind, row.action) == *wanted)
+}
+
+thread_local! {
+    /// The actions of the transitions.
+    static IDS: Vec<TypeId> = TRANSITIONS.iter().map(|row| action(row.kind, row.action)).collect();
 }
 
 /// Actions possible in a state.
 pub fn possible(kind: &TypeId, state: &str) -> Vec<TypeId> {
-    TRANSITIONS
-        .iter()
-        .filter(|row| is(kind, row.kind) && row.from.contains(&state))
-        .map(|row| action(row.kind, row.action))
-        .collect()
+    possible_of(kind.as_str(), state)
+}
+
+/// The same of a kind by its id.
+pub fn possible_of(kind: &str, state: &str) -> Vec<TypeId> {
+    let Some(term) = term_of(kind) else { return Vec::new() };
+    let rows = || TRANSITIONS.iter().enumerate().filter(|(_, row)| row.kind == term && row.from.contains(&state));
+    IDS.with(|ids| rows().filter_map(|(at, _)| ids.get(at).cloned()).collect())
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ impl Provider for Embedded {
         Ok(())
     }
 
-    fn console(&self, _machine: &Entity) -> Option<String> {
+    fn console(&self, _machine: &str) -> Option<String> {
         None
     }
 }

@@ -153,8 +153,8 @@ pub trait Provider {
     /// If it cannot.
     fn delete(&self, resource: &Entity) -> Result<(), Failure>;
 
-    /// Address of a machine's console; none if it has none.
-    fn console(&self, machine: &Entity) -> Option<String>;
+    /// Address of the console of a machine that is there, by its `seq`; none if it has none.
+    fn console(&self, machine: &str) -> Option<String>;
 }
 
 /// The operator's choice, for one name space. There is no falling back from one to the other.

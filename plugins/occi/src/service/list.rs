@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use plugbay_sdk::kv::Entry;
+
 use super::Service;
 use crate::{
     draft::Draft,
@@ -85,8 +87,17 @@ impl Service {
     /// # Errors
     /// 413 if a list without pages is too long for one answer.
     pub fn list(&self, query: &Query, page: Option<Page>) -> Result<Vec<Entity>, Fault> {
+        let place = self.place(query, page);
+        let changes = match &place {
+            Some(place) => pages::changes(&self.keys, place)?,
+            None => None,
+        };
         let mut found = Vec::new();
         self.each(query, page, |entity| found.push(entity))?;
+        if let (Some(place), Some(last)) = (place, found.last()) {
+            let paths = found.iter().map(|entity| entity.path.clone()).collect();
+            pages::remember(place, changes, &paths, &last.seq);
+        }
         Ok(found)
     }
 
@@ -94,16 +105,13 @@ impl Service {
     ///
     /// # Errors
     /// Likewise.
-    pub fn locations(&self, query: &Query, page: Option<Page>) -> Result<Vec<String>, Fault> {
-        let (skip, take) = extent(page);
-        let place = query.list(&self.keys).filter(|_| page.is_some()).map(|list| pages::Place { list, skip, take });
-        let Some(place) = place else {
-            let mut paths = Vec::new();
-            self.each(query, page, |entity| paths.push(entity.path))?;
-            return Ok(paths);
+    pub fn locations(&self, query: &Query, page: Option<Page>) -> Result<Rc<[String]>, Fault> {
+        let place = self.place(query, page);
+        let changes = match &place {
+            Some(place) => pages::changes(&self.keys, place)?,
+            None => None,
         };
-        let changes = pages::changes(&self.keys, &place)?;
-        if let Some(known) = pages::known(&place, changes) {
+        if let Some(known) = place.as_ref().and_then(|place| pages::known(place, changes)) {
             return Ok(known);
         }
         let (mut paths, mut last) = (Vec::new(), String::new());
@@ -111,8 +119,28 @@ impl Service {
             paths.push(entity.path);
             last = entity.seq;
         })?;
-        pages::remember(place, changes, &paths, &last);
+        let paths = paths.into();
+        if let Some(place) = place {
+            pages::remember(place, changes, &paths, &last);
+        }
         Ok(paths)
+    }
+
+    /// The records of a page whose paths are known; none if they are not.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn records(&self, query: &Query, page: Option<Page>) -> Result<Option<Vec<Entry>>, Fault> {
+        let Some(place) = self.place(query, page) else { return Ok(None) };
+        let changes = pages::changes(&self.keys, &place)?;
+        let Some(paths) = pages::known(&place, changes) else { return Ok(None) };
+        // One that is gone since is no reason to guess.
+        Ok(entities::records(&self.keys, &paths)?.into_iter().collect())
+    }
+
+    fn place(&self, query: &Query, page: Option<Page>) -> Option<pages::Place> {
+        let (skip, take) = extent(page);
+        query.list(&self.keys).filter(|_| page.is_some()).map(|list| pages::Place { list, skip, take })
     }
 
     fn each(&self, query: &Query, page: Option<Page>, mut with: impl FnMut(Entity)) -> Result<(), Fault> {

@@ -20,7 +20,7 @@ use crate::{
     catalog::Catalog,
     entity::Entity,
     fault::Fault,
-    model::{Category, TypeId},
+    model::{Category, TypeId, infrastructure},
     provider::{self, Provider},
     settings::{Settings, SpaceRule},
     store::{entities, keys::Keys},
@@ -86,7 +86,7 @@ impl Service {
     /// # Errors
     /// Those of the store.
     pub fn with_links(&self, mut entity: Entity) -> Result<View, Fault> {
-        if let Some(console) = self.provider.console(&entity) {
+        if let Some(console) = self.console(entity.kind.as_str(), entity.state(), &entity.seq) {
             entity.attributes.insert(crate::model::openstack::CONSOLE.to_owned(), console.into());
         }
         let mut links = Vec::new();
@@ -94,6 +94,12 @@ impl Service {
             links.extend(entities::get(&self.keys, path)?.map(|kept| kept.entity));
         }
         Ok(View { entity, categories: Vec::new(), links })
+    }
+
+    /// Address of the console of what is of this kind, in this state; none if it has none.
+    pub fn console(&self, kind: &str, state: Option<&str>, seq: &str) -> Option<String> {
+        let runs = infrastructure::term_of(kind) == Some("compute") && matches!(state, Some("active" | "suspended"));
+        if runs { self.provider.console(seq) } else { None }
     }
 
     /// An entity's mixins. One that is gone meanwhile is passed over.

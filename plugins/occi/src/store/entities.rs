@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use plugbay_sdk::{crypto, kv};
+use plugbay_sdk::{
+    crypto,
+    kv::{self, Entry},
+};
 
 use super::{
     batch::{Batch, Stop},
@@ -35,11 +38,23 @@ pub fn get(keys: &Keys, path: &str) -> Result<Option<Kept>, Fault> {
 const PROBE: u32 = 16;
 const TOGETHER: usize = 8;
 
-/// The entities at these paths, in their order. Of a list in the order of creation most lie beside each other.
+/// The entities at these paths, in their order.
 ///
 /// # Errors
 /// Those of the store.
 pub fn get_many(keys: &Keys, paths: &[String]) -> Result<Vec<Option<Kept>>, Fault> {
+    let read = |entry: Entry| -> Result<Kept, Fault> {
+        let stored = entry.json::<Entity>()?;
+        Ok(Kept { entity: stored.value, version: stored.version })
+    };
+    records(keys, paths)?.into_iter().map(|entry| entry.map(read).transpose()).collect()
+}
+
+/// The records at these paths, in their order. Of a list in the order of creation most lie beside each other.
+///
+/// # Errors
+/// Those of the store.
+pub fn records(keys: &Keys, paths: &[String]) -> Result<Vec<Option<Entry>>, Fault> {
     let wanted: BTreeSet<&str> = paths.iter().map(String::as_str).collect();
     let mut found = BTreeMap::new();
     if let (Some(first), Some(last)) = (wanted.first(), wanted.last())
@@ -56,8 +71,7 @@ pub fn get_many(keys: &Keys, paths: &[String]) -> Result<Vec<Option<Kept>>, Faul
             let last = page.entries.last().map(|entry| format!("{}\0", entry.key));
             for entry in page.entries {
                 if let Some(path) = entry.key.strip_prefix(&prefix).and_then(|path| wanted.get(path)) {
-                    let stored = entry.json::<Entity>()?;
-                    found.insert(*path, Kept { entity: stored.value, version: stored.version });
+                    found.insert(*path, entry);
                 }
             }
             match last {
@@ -67,10 +81,21 @@ pub fn get_many(keys: &Keys, paths: &[String]) -> Result<Vec<Option<Kept>>, Faul
             limit = u32::try_from(wanted.len() - found.len()).unwrap_or(u32::MAX).clamp(PROBE, 256);
         }
     }
-    paths
-        .iter()
-        .map(|path| found.remove(path.as_str()).map_or_else(|| get(keys, path), |kept| Ok(Some(kept))))
-        .collect()
+    let read = |path: &String| match found.remove(path.as_str()) {
+        Some(entry) => Ok(Some(entry)),
+        None => record(keys, path),
+    };
+    paths.iter().map(read).collect()
+}
+
+/// The record at a path.
+///
+/// # Errors
+/// Those of the store.
+pub fn record(keys: &Keys, path: &str) -> Result<Option<Entry>, Fault> {
+    #[cfg(test)]
+    super::reads::count(1);
+    Ok(kv::get(&keys.entity(path))?)
 }
 
 /// The entity at a path, which has to be there.

@@ -3,7 +3,7 @@
 //! They are in the memory of this instance only. A page is the same as long as nothing came or went before its end, which
 //! the list's key of changes tells, as in [`super::places`]: it is full, and its last entity is not of the moment.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use plugbay_sdk::kv;
 
@@ -29,7 +29,7 @@ pub struct Place {
 }
 
 /// Paths, and as of which change of the list.
-type Page = (Option<u64>, Vec<String>);
+type Page = (Option<u64>, Rc<[String]>);
 
 thread_local! {
     static REMEMBERED: RefCell<BTreeMap<Place, Page>> = const { RefCell::new(BTreeMap::new()) };
@@ -47,12 +47,12 @@ pub fn changes(keys: &Keys, place: &Place) -> Result<Option<u64>, Fault> {
 }
 
 /// The paths of a page; none if it is not known.
-pub fn known(place: &Place, changes: Option<u64>) -> Option<Vec<String>> {
-    REMEMBERED.with_borrow(|pages| pages.get(place).filter(|page| page.0 == changes).map(|page| page.1.clone()))
+pub fn known(place: &Place, changes: Option<u64>) -> Option<Rc<[String]>> {
+    REMEMBERED.with_borrow(|pages| pages.get(place).filter(|page| page.0 == changes).map(|page| Rc::clone(&page.1)))
 }
 
 /// Remember a page whose last entity this is.
-pub fn remember(place: Place, changes: Option<u64>, paths: &[String], last: &str) {
+pub fn remember(place: Place, changes: Option<u64>, paths: &Rc<[String]>, last: &str) {
     let settled = paths.len() == place.take && now().saturating_sub(moment_of(last)) >= 2 * SOON;
     if !settled || paths.len() > ENTITIES {
         return;
@@ -61,6 +61,6 @@ pub fn remember(place: Place, changes: Option<u64>, paths: &[String], last: &str
         if !pages.contains_key(&place) && pages.len() >= PAGES {
             pages.pop_first();
         }
-        pages.insert(place, (changes, paths.to_vec()));
+        pages.insert(place, (changes, Rc::clone(paths)));
     });
 }

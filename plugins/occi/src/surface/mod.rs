@@ -150,13 +150,18 @@ impl Call<'_> {
                 let unfiltered = query.clone();
                 service.narrow(&mut query, &read::filter(self.request)?)?;
                 let (reply, is_empty) = if rendering.is_json() {
-                    let entities = service.list(&query, page)?;
                     let of_links = match &owner {
                         Some(owner) => service.catalog.descends(&owner.id, &crate::model::core::link())?,
                         None => false,
                     };
-                    let is_empty = entities.is_empty();
-                    (Reply::List { entities, of_links }, is_empty)
+                    match service.records(&query, page)? {
+                        Some(entries) => (Reply::Records { entries, of_links }, false),
+                        None => {
+                            let entities = service.list(&query, page)?;
+                            let is_empty = entities.is_empty();
+                            (Reply::List { entities, of_links }, is_empty)
+                        }
+                    }
                 } else {
                     let paths = service.locations(&query, page)?;
                     let is_empty = paths.is_empty();

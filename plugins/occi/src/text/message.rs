@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{CategoryField, LinkField, Malformed, attribute, scan};
+use super::{CategoryField, Fields, InText, LinkField, Malformed, attribute, scan};
 
 /// Longest header line that is written. Common clients stop at 64 KiB.
-const LINE: usize = 32 * 1024;
+pub(super) const LINE: usize = 32 * 1024;
 
 /// What a message holds, in the order sent.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -83,15 +83,19 @@ impl Message {
         let locations = self.locations.iter().map(|location| ("X-OCCI-Location", location.clone()));
         categories.chain(links).chain(attributes).chain(locations)
     }
+}
 
-    /// The body of text/plain.
-    pub fn to_body(&self) -> String {
+impl InText for Message {
+    fn to_body(&self) -> String {
         self.fields().map(|(name, value)| format!("{name}: {value}\n")).collect()
     }
 
-    /// The header fields of text/occi: values of one name joined, on as few lines as common clients can read.
-    pub fn to_headers(&self) -> Vec<(&'static str, String)> {
-        let mut lines: Vec<(&'static str, String)> = Vec::new();
+    fn to_uri_list(&self) -> String {
+        self.locations.iter().map(|location| format!("{location}\r\n")).collect()
+    }
+
+    fn to_headers(&self) -> Fields {
+        let mut lines = Fields::new();
         for (name, value) in self.fields() {
             match lines.last_mut() {
                 Some((last, line)) if *last == name && line.len() + value.len() + 2 <= LINE => {

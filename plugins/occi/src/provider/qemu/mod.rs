@@ -28,7 +28,6 @@ use serde_json::{Value, json};
 
 use super::{Effects, Failure, Left, Named, Provider, Seen, embedded::name_interface};
 use crate::{
-    cdmi::image,
     entity::{Attributes, Entity},
     fault::Fault,
     model::{
@@ -318,7 +317,7 @@ impl Provider for Qemu {
         };
         if link.kind == id("storagelink") {
             if let Some(container) = target.text(cdmi::OBJECT_ID) {
-                image::size_of_disk(&self.keys, container).map_err(failure)?;
+                self.container_fits(container)?;
             }
             let links = entities::incoming(&self.keys, &target.path);
             if links.map_err(failure)?.iter().any(|other| other.path != link.path) {
@@ -372,12 +371,9 @@ impl Provider for Qemu {
         record::forget(&resource.seq).map_err(failure)
     }
 
-    fn console(&self, machine: &Entity) -> Option<String> {
-        if !is_machine(machine) || !matches!(machine.state(), Some("active" | "suspended")) {
-            return None;
-        }
+    fn console(&self, machine: &str) -> Option<String> {
         let directory = self.programs.directory().ok()?;
-        let path = format!("{}/vnc", disk::machine(&machine.seq));
+        let path = format!("{}/vnc", disk::machine(machine));
         self.disks().exists(&path).then(|| format!("vnc+unix://{directory}/{path}"))
     }
 }

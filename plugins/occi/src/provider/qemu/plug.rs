@@ -75,10 +75,20 @@ impl Qemu {
         command::interface(link, &self.settings, target, place).map(Some)
     }
 
+    /// A container may be a disk if it has one, and that is not larger than disks are.
+    pub(super) fn container_fits(&self, container: &str) -> Result<(), Failure> {
+        let size = image::size_of_disk(&self.keys, container).map_err(failure)?;
+        match size > bytes(self.settings.most_disk) {
+            true => refused(format!("A disk has at most {} GiB here.", self.settings.most_disk)),
+            false => Ok(()),
+        }
+    }
+
     /// File and format of a storage's disk, which is made if it is not there.
     fn disk_of(&self, storage: &Entity) -> Result<(String, Format), Failure> {
         match storage.text(cdmi::OBJECT_ID) {
             Some(container) => {
+                self.container_fits(container)?;
                 self.disks().folder(image::FOLDER)?;
                 Ok((image::ensure(&self.keys, container).map_err(failure)?, Format::Raw))
             }

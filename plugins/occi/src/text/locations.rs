@@ -1,0 +1,76 @@
+//! Lists of locations, written in one go: they are what lists are in the text renderings, and may be long.
+
+use super::{Fields, InText, message::LINE};
+
+/// Paths below a mount at this URL.
+#[derive(Debug, Clone, Copy)]
+pub struct Locations<'a> {
+    /// URL of the mount, without a final slash.
+    pub base: &'a str,
+    /// The paths.
+    pub paths: &'a [String],
+}
+
+const NAME: &str = "X-OCCI-Location";
+
+impl Locations<'_> {
+    fn lines(&self, before: &str, after: &str) -> String {
+        let own = self.base.len() + before.len() + after.len();
+        let mut lines = String::with_capacity(self.paths.iter().map(|path| path.len() + own).sum());
+        for path in self.paths {
+            for part in [before, self.base, path, after] {
+                lines.push_str(part);
+            }
+        }
+        lines
+    }
+}
+
+impl InText for Locations<'_> {
+    fn to_body(&self) -> String {
+        self.lines("X-OCCI-Location: ", "\n")
+    }
+
+    fn to_uri_list(&self) -> String {
+        self.lines("", "\r\n")
+    }
+
+    fn to_headers(&self) -> Fields {
+        let mut lines: Vec<String> = Vec::new();
+        for path in self.paths {
+            let length = self.base.len() + path.len() + 2;
+            match lines.last_mut().filter(|line| line.len() + length <= LINE) {
+                Some(line) => line.push_str(", "),
+                None => lines.push(String::with_capacity((self.paths.len() * length).min(LINE))),
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push_str(self.base);
+                line.push_str(path);
+            }
+        }
+        lines.into_iter().map(|line| (NAME, line)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::text::Message;
+
+    proptest! {
+        #[test]
+        fn locations_are_those_of_a_message(paths in proptest::collection::vec("/[a-z]{1,400}", 0..200)) {
+            let base = "http://host:1/cloud";
+            let locations = Locations { base, paths: &paths };
+            let message = Message {
+                locations: paths.iter().map(|path| format!("{base}{path}")).collect(),
+                ..Message::default()
+            };
+            prop_assert_eq!(locations.to_body(), message.to_body());
+            prop_assert_eq!(locations.to_headers(), message.to_headers());
+            prop_assert_eq!(Message::of_uri_list(locations.to_uri_list().as_bytes()).unwrap(), message);
+        }
+    }
+}
