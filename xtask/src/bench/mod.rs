@@ -108,6 +108,7 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome {
     }
     if wanted(Part::Occi) {
         report::occi(&occi::measure(workspace, &directory.join("occi"), options.rounds, options.length)?);
+    }
     if wanted(Part::Drydock) {
         report::validations(&drydock::measure(workspace, &directory.join("drydock"), options.rounds)?);
     }
