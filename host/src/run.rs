@@ -23,7 +23,7 @@ use crate::config::{self, Config};
 use crate::dispatch::Dispatcher;
 use crate::keystone::{self, Keystones};
 use crate::layout::{Area, Prefix};
-use crate::listener::{self, Listening, Shutdown};
+use crate::listener::{self, ListenerConfig, Listening, Shutdown};
 use crate::metrics::Metrics;
 use crate::plugin::{CompileCache, Folder, Loader, Registry, engine, signature::PublicKey};
 use crate::services::Services;
@@ -111,8 +111,10 @@ impl Host {
         let id_header = HeaderName::try_from(&config.server.request_id)
             .map_err(|_| StartError::RequestId(config.server.request_id.clone()))?;
         let mut bound = Vec::new();
+        let directories = config.plugin_directories();
         for listener in &config.listeners {
-            bound.push((listener.name.clone(), listener::bind(listener.into()).await?));
+            let config = ListenerConfig::configured(listener, &directories);
+            bound.push((listener.name.clone(), listener::bind(config).await?));
         }
         let metrics = Metrics::new();
         let keystones = keystone::open(&config)?;
@@ -192,7 +194,7 @@ async fn open_services(config: &Config, metrics: Metrics, keystones: Keystones) 
     tokio::spawn(sweep(blobs.clone(), store.clone()));
     let keys = Arc::new(KeyRing::open(&config.data_dir.join("host.key"))?);
     keys.check(&store).await.map_err(StartError::HostKey)?;
-    let (directories, programs) = (config.data_dir.join("plugins"), config.data_dir.join("programs"));
+    let (directories, programs) = (config.plugin_directories(), config.data_dir.join("programs"));
     let unreachable = match config.admin.bind {
         config::AdminBind::Tcp(address) => vec![address],
         config::AdminBind::Off => Vec::new(),

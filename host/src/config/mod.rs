@@ -106,6 +106,11 @@ impl Config {
         Self::parse(&text, dir).map_err(|problems| ConfigError::Invalid { file: file.to_owned(), problems })
     }
 
+    /// The folder of the plugins' private directories.
+    pub(crate) fn plugin_directories(&self) -> PathBuf {
+        self.data_dir.join("plugins")
+    }
+
     /// The configuration without a file: everything at its default, relative paths from `dir`
     /// (which should be absolute).
     #[must_use]

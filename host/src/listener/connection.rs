@@ -216,11 +216,13 @@ async fn first_bytes(stream: &mut Stream) -> io::Result<(bool, Bytes)> {
     }
 }
 
+type Answer<H> = Response<ResponseBody<<H as Handler>::Body, Arc<Served<H>>>>;
+
 #[expect(clippy::manual_async_fn, reason = "an async fn has room for its arguments twice")]
 fn answer<H: Handler>(
     in_flight: InFlight<Arc<Served<H>>>,
     mut request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<ResponseBody<H::Body, Arc<Served<H>>>>, Infallible>> + Send {
+) -> impl Future<Output = Result<Answer<H>, Infallible>> + Send {
     async move {
         let Served { handler, live } = &**in_flight.get();
         let shared = &live.shared;

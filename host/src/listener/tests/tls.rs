@@ -64,6 +64,7 @@ impl Pki {
             client_auth,
             client_ca: Some(self.path("ca.pem")),
             min_version: TlsVersion::V1_2,
+            plugins: None,
         });
         config
     }
