@@ -4,6 +4,7 @@
 mod access;
 mod amphora;
 mod amphora_network;
+mod contract;
 mod crash;
 mod drydock;
 mod durability;

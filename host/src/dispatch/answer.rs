@@ -95,6 +95,16 @@ impl Exchange {
         refusal::broken_contract()
     }
 
+    /// A request that the plugin cannot answer, in its own words for the log.
+    pub(super) fn given_up(&self, why: &str) -> HostError {
+        let plugin = &self.version.plugin;
+        plugin.metrics.failed("given-up");
+        tracing::error!(
+            plugin = %plugin.name, request = %self.call.id, operation = %self.call.operation, why, "the plugin gave a request up"
+        );
+        refusal::given_up()
+    }
+
     fn dress(&self, answer: &mut Response<AnswerBody>) {
         if let Some(served) = self.version.surfaces.all.get(self.asked.surface) {
             served.table.add_headers(answer.headers_mut());

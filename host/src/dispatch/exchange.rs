@@ -114,6 +114,7 @@ impl Exchange {
                         Woken::Gone => return Err(refusal::of_call(&CallError::Gone)),
                     },
                 },
+                types::Step::Fail(why) => return Err(self.given_up(&why)),
                 types::Step::Receive(receive) => {
                     let continuation = self.resumable(receive.continuation)?;
                     (continuation, Event::Received(Box::pin(self.receive(receive.plan)).await?))
@@ -265,6 +266,7 @@ impl Exchange {
             types::Step::Done(answer) => (answer.body, Step::End),
             types::Step::More(more) => (more.body, Step::Resume(more.continuation)),
             types::Step::Park(mut park) => (std::mem::take(&mut park.body), Step::Park(park)),
+            types::Step::Fail(why) => return Err(why),
             types::Step::Receive(_) => return Err(words(self.broken("`receive` after the answer was begun"))),
         };
         Ok(Some((self.locate(segments).await.map_err(words)?, next)))

@@ -56,6 +56,11 @@ pub fn broken_contract() -> HostError {
     HostError::new(StatusCode::INTERNAL_SERVER_ERROR, "The plugin's answer was not valid.")
 }
 
+/// 500 for a request on which the plugin failed.
+pub fn given_up() -> HostError {
+    HostError::new(StatusCode::INTERNAL_SERVER_ERROR, "The service failed while it worked on the request.")
+}
+
 /// What a call that did not return means to the client.
 pub fn of_call(error: &CallError) -> HostError {
     match error {
@@ -68,9 +73,7 @@ pub fn of_call(error: &CallError) -> HostError {
         CallError::Exhausted => busy("The host has no room for the request."),
         CallError::Gone => busy("The service was replaced while it worked on the request."),
         CallError::Deadline => HostError::new(StatusCode::GATEWAY_TIMEOUT, "The service did not answer in time."),
-        CallError::Failed(_) => {
-            HostError::new(StatusCode::INTERNAL_SERVER_ERROR, "The service failed while it worked on the request.")
-        }
+        CallError::Failed(_) => given_up(),
     }
 }
 
