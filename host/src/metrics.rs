@@ -40,6 +40,12 @@ struct Kind {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Check {
+    auth: String,
+    result: &'static str,
+}
+
 /// All metrics of the host.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -54,6 +60,7 @@ pub struct Metrics {
     under_way: Family<Of, Gauge>,
     parked: Family<Of, Gauge>,
     memory: Family<Of, Gauge>,
+    token_checks: Family<Check, Counter>,
     /// Requests that no mount took.
     pub unrouted: Counter,
     registry: Arc<Mutex<Registry>>,
@@ -65,6 +72,19 @@ pub struct OperationMetrics {
     /// By hundreds of the status: 1xx to 5xx.
     answers: [Counter; 5],
     latency: Histogram,
+}
+
+/// What is counted of tokens that somebody else has to be asked about.
+#[derive(Debug, Clone)]
+pub struct TokenChecks {
+    /// Answered from memory, good or bad.
+    pub remembered: Counter,
+    /// Asked about, and good.
+    pub good: Counter,
+    /// Asked about, and bad.
+    pub bad: Counter,
+    /// Asked about without an answer, or not asked about for want of room.
+    pub unknown: Counter,
 }
 
 /// What is counted for one plugin.
@@ -153,6 +173,7 @@ impl Metrics {
             under_way: Family::default(),
             parked: Family::default(),
             memory: Family::default(),
+            token_checks: Family::default(),
             unrouted: Counter::default(),
             registry: Arc::default(),
         };
@@ -169,6 +190,7 @@ impl Metrics {
         all.register("calls_under_way", "Calls into the plugin under way", metrics.under_way.clone());
         all.register("requests_parked", "Requests parked", metrics.parked.clone());
         all.register("guest_memory_bytes", "Linear memory of all instances", metrics.memory.clone());
+        all.register("token_checks", "Tokens looked at, by table and result", metrics.token_checks.clone());
         all.register("requests_unrouted", "Requests that no mount took", metrics.unrouted.clone());
         drop(registry);
         metrics
@@ -186,6 +208,12 @@ impl Metrics {
             parked: self.parked.get_or_create(&of).clone(),
             memory: self.memory.get_or_create(&of).clone(),
         }
+    }
+
+    /// The counters of one `[auth.NAME]` table.
+    pub fn token_checks(&self, auth: &str) -> TokenChecks {
+        let of = |result| self.token_checks.get_or_create(&Check { auth: auth.to_owned(), result }).clone();
+        TokenChecks { remembered: of("remembered"), good: of("good"), bad: of("bad"), unknown: of("unknown") }
     }
 
     /// Add metrics that another part of the host reads out when asked.

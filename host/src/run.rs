@@ -21,8 +21,9 @@ use crate::capability::blobs::Attached;
 use crate::capability::crypto::KeyRing;
 use crate::config::{self, Config};
 use crate::dispatch::Dispatcher;
+use crate::keystone::{self, Keystones};
 use crate::layout::{Area, Prefix};
-use crate::listener::{self, Listening, Shutdown};
+use crate::listener::{self, ListenerConfig, Listening, Shutdown};
 use crate::metrics::Metrics;
 use crate::plugin::{CompileCache, Folder, Loader, Registry, engine, signature::PublicKey};
 use crate::services::Services;
@@ -71,6 +72,9 @@ pub enum StartError {
         /// Why.
         source: crate::auth::TokenFileError,
     },
+    /// A table with provider `keystone`.
+    #[error(transparent)]
+    Keystone(#[from] keystone::OpenError),
     /// A plugin key.
     #[error("plugins.keys: {0}")]
     Keys(String),
@@ -107,12 +111,15 @@ impl Host {
         let id_header = HeaderName::try_from(&config.server.request_id)
             .map_err(|_| StartError::RequestId(config.server.request_id.clone()))?;
         let mut bound = Vec::new();
+        let directories = config.plugin_directories();
         for listener in &config.listeners {
-            bound.push((listener.name.clone(), listener::bind(listener.into()).await?));
+            let config = ListenerConfig::configured(listener, &directories);
+            bound.push((listener.name.clone(), listener::bind(config).await?));
         }
         let metrics = Metrics::new();
-        let services = open_services(&config, metrics.clone()).await?;
-        let providers = open_providers(&config)?;
+        let keystones = keystone::open(&config)?;
+        let providers = open_providers(&config, &keystones, &metrics)?;
+        let services = open_services(&config, metrics.clone(), keystones).await?;
         let loader = open_loader(&config)?;
         metrics.register(crate::admin::pool(loader.engine().clone()));
         let registry = Registry::new(config.clone(), services.clone(), loader, providers);
@@ -171,7 +178,7 @@ impl Host {
     }
 }
 
-async fn open_services(config: &Config, metrics: Metrics) -> Result<Services, StartError> {
+async fn open_services(config: &Config, metrics: Metrics, keystones: Keystones) -> Result<Services, StartError> {
     let kind = match config.store.engine {
         config::Engine::Sled => crate::store::EngineKind::Sled,
         config::Engine::Memory => crate::store::EngineKind::Memory,
@@ -187,12 +194,12 @@ async fn open_services(config: &Config, metrics: Metrics) -> Result<Services, St
     tokio::spawn(sweep(blobs.clone(), store.clone()));
     let keys = Arc::new(KeyRing::open(&config.data_dir.join("host.key"))?);
     keys.check(&store).await.map_err(StartError::HostKey)?;
-    let (directories, programs) = (config.data_dir.join("plugins"), config.data_dir.join("programs"));
+    let (directories, programs) = (config.plugin_directories(), config.data_dir.join("programs"));
     let unreachable = match config.admin.bind {
         config::AdminBind::Tcp(address) => vec![address],
         config::AdminBind::Off => Vec::new(),
     };
-    Ok(Services { store, blobs, keys, metrics, directories, programs, unreachable })
+    Ok(Services { store, blobs, keys, metrics, directories, programs, keystones, unreachable })
 }
 
 /// See that the blob folder is the one of this store, before the sweep removes what the store does not
@@ -249,12 +256,16 @@ async fn attached(store: Store, plugin: String, asked: Vec<PieceId>) -> Result<H
     }
 }
 
-fn open_providers(config: &Config) -> Result<Providers, StartError> {
-    let open = |(name, settings): (&String, &config::Auth)| match Provider::open(settings) {
-        Ok(provider) => Ok((name.clone(), Arc::new(provider))),
-        Err(source) => Err(StartError::Auth { name: name.clone(), source }),
-    };
-    config.auth.iter().map(open).collect()
+fn open_providers(config: &Config, keystones: &Keystones, metrics: &Metrics) -> Result<Providers, StartError> {
+    let mut providers = Providers::new();
+    for (name, settings) in &config.auth {
+        let provider = match keystones.get(name) {
+            Some(keystone) => Provider::keystone(Arc::clone(keystone), settings, metrics.token_checks(name)),
+            None => Provider::open(settings).map_err(|source| StartError::Auth { name: name.clone(), source })?,
+        };
+        providers.insert(name.clone(), Arc::new(provider));
+    }
+    Ok(providers)
 }
 
 fn open_loader(config: &Config) -> Result<Loader, StartError> {

@@ -13,6 +13,7 @@ use crate::capability::crypto::KeyRing;
 use crate::capability::kv::KeySpace;
 use crate::config::PluginConfig;
 use crate::jobs::Queue;
+use crate::keystone::Keystones;
 use crate::layout::{Area, Prefix};
 use crate::metrics::Metrics;
 use crate::outbound::{Outbound, SystemResolver};
@@ -39,6 +40,8 @@ pub struct Services {
     pub directories: PathBuf,
     /// Where the host keeps what it knows of programs, a directory for each plugin.
     pub programs: PathBuf,
+    /// Identity services that secrets of plugins may come from.
+    pub keystones: Keystones,
     /// Sockets of the host that no plugin may reach, whatever its table says.
     pub unreachable: Vec<SocketAddr>,
 }
@@ -68,8 +71,8 @@ impl Services {
         }
         if config.grants("secrets") {
             let (store, ring) = (self.store.clone(), self.keys.clone());
-            let (name, given) = (config.name.clone(), config.secrets.clone());
-            let open = move || Secrets::open(store, ring, &name, &given);
+            let (name, given, keystones) = (config.name.clone(), config.secrets.clone(), self.keystones.clone());
+            let open = move || Secrets::open(store, ring, &name, &given, keystones);
             let opened = tokio::task::spawn_blocking(open).await.map_err(|_| LoadError::Stopping)?;
             place.secrets = Some(opened?);
         }

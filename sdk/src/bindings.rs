@@ -10,9 +10,9 @@ wit_bindgen::generate!({
     inline: "
         package plugbay:sdk-imports;
         world sdk-imports {
-            include plugbay:plugin/imports@0.1.0;
-            include plugbay:plugin/granted@0.1.0;
-            import plugbay:plugin/descriptor@0.1.0;
+            include plugbay:plugin/imports@1.0.0;
+            include plugbay:plugin/granted@1.0.0;
+            import plugbay:plugin/descriptor@1.0.0;
         }
     ",
     world: "plugbay:sdk-imports/sdk-imports",
@@ -30,15 +30,15 @@ macro_rules! export_world {
                 inline: $inline,
                 world: $world,
                 with: {
-                    "plugbay:plugin/types@0.1.0": crate::bindings::plugbay::plugin::types,
-                    "plugbay:plugin/descriptor@0.1.0": crate::bindings::plugbay::plugin::descriptor,
-                    "plugbay:plugin/kv@0.1.0": crate::bindings::plugbay::plugin::kv,
-                    "plugbay:plugin/blobs@0.1.0": crate::bindings::plugbay::plugin::blobs,
-                    "plugbay:plugin/crypto@0.1.0": crate::bindings::plugbay::plugin::crypto,
-                    "plugbay:plugin/jobs@0.1.0": crate::bindings::plugbay::plugin::jobs,
-                    "plugbay:plugin/identity@0.1.0": crate::bindings::plugbay::plugin::identity,
-                    "plugbay:plugin/log@0.1.0": crate::bindings::plugbay::plugin::log,
-                    "plugbay:plugin/config@0.1.0": crate::bindings::plugbay::plugin::config,
+                    "plugbay:plugin/types@1.0.0": crate::bindings::plugbay::plugin::types,
+                    "plugbay:plugin/descriptor@1.0.0": crate::bindings::plugbay::plugin::descriptor,
+                    "plugbay:plugin/kv@1.0.0": crate::bindings::plugbay::plugin::kv,
+                    "plugbay:plugin/blobs@1.0.0": crate::bindings::plugbay::plugin::blobs,
+                    "plugbay:plugin/crypto@1.0.0": crate::bindings::plugbay::plugin::crypto,
+                    "plugbay:plugin/jobs@1.0.0": crate::bindings::plugbay::plugin::jobs,
+                    "plugbay:plugin/identity@1.0.0": crate::bindings::plugbay::plugin::identity,
+                    "plugbay:plugin/log@1.0.0": crate::bindings::plugbay::plugin::log,
+                    "plugbay:plugin/config@1.0.0": crate::bindings::plugbay::plugin::config,
                 },
                 generate_all,
                 additional_derives: [Clone, PartialEq],
@@ -53,23 +53,23 @@ export_world!(
     handler,
     "plugbay:sdk-handler/sdk-handler",
     "package plugbay:sdk-handler;
-     world sdk-handler { include plugbay:plugin/imports@0.1.0; import plugbay:plugin/descriptor@0.1.0;
-         export plugbay:plugin/handler@0.1.0; }",
+     world sdk-handler { include plugbay:plugin/imports@1.0.0; import plugbay:plugin/descriptor@1.0.0;
+         export plugbay:plugin/handler@1.0.0; }",
     "export_handler"
 );
 export_world!(
     resumption,
     "plugbay:sdk-resumption/sdk-resumption",
     "package plugbay:sdk-resumption;
-     world sdk-resumption { include plugbay:plugin/imports@0.1.0; import plugbay:plugin/descriptor@0.1.0;
-         export plugbay:plugin/resumption@0.1.0; }",
+     world sdk-resumption { include plugbay:plugin/imports@1.0.0; import plugbay:plugin/descriptor@1.0.0;
+         export plugbay:plugin/resumption@1.0.0; }",
     "export_resumption"
 );
 export_world!(
     job_runner,
     "plugbay:sdk-job-runner/sdk-job-runner",
     "package plugbay:sdk-job-runner;
-     world sdk-job-runner { include plugbay:plugin/imports@0.1.0; import plugbay:plugin/descriptor@0.1.0;
-         export plugbay:plugin/job-runner@0.1.0; }",
+     world sdk-job-runner { include plugbay:plugin/imports@1.0.0; import plugbay:plugin/descriptor@1.0.0;
+         export plugbay:plugin/job-runner@1.0.0; }",
     "export_job_runner"
 );

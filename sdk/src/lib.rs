@@ -63,6 +63,7 @@ pub mod bindings;
 pub mod answer;
 pub mod blobs;
 mod capability;
+pub mod civil;
 pub mod config;
 pub mod crypto;
 pub mod etag;

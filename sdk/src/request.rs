@@ -48,11 +48,11 @@ impl Request {
         })
     }
 
-    /// The user calling; none for anonymous and rejected callers.
+    /// The user calling; none for anonymous, rejected and unverified callers.
     pub fn user(&self) -> Option<&User> {
         match &self.caller {
             Caller::User(user) => Some(user),
-            Caller::Anonymous | Caller::Rejected(_) => None,
+            Caller::Anonymous | Caller::Rejected(_) | Caller::Unverified(_) => None,
         }
     }
 

@@ -1,11 +1,11 @@
-"""LXD servers of Debian on loopback: each a trust store of its own, or all one cluster.
+"""LXD servers of Debian on loopback: each a trust store of its own, or all one cluster. Incus, too.
 
-usage: lxd_daemon.py [--cluster] [--count] [--trust CERTIFICATE]... DIRECTORY ADDRESS...
+usage: lxd_daemon.py [--cluster] [--count] [--incus DIRECTORY] [--trust CERTIFICATE]... DIRECTORY ADDRESS...
 
-Needs root (namespaces of mounts and processes). An ADDRESS is HOST:PORT of loopback; port 0 is a free one. Prints
-`serving` and JSON when all servers answer: `servers`, a list of `name`, `endpoint`, `certificate`, `fingerprint`,
+Needs root (namespaces of mounts and processes). An ADDRESS is HOST:PORT of loopback; port 0 is a free one. At one that is
+written `incus=HOST:PORT` there is an Incus, of the packages that are unpacked in `--incus`. Prints `serving` and JSON when all servers answer: `servers`, a list of `name`, `endpoint`, `certificate`, `fingerprint`,
 `socket` (the server's unix socket, whose callers are trusted) and `token` (for one client, none in a cluster), and
-`password`, which lets any client in. Every certificate of `--trust`, a file, is trusted from the start.
+`password`, which lets any client in, except into Incus. Every certificate of `--trust`, a file, is trusted from the start.
 
 Then it obeys lines on its input and answers each with `done`: `stop N`, `kill N`, `start N`, `freeze N` (accepts
 connections and stays silent), `thaw N`, N being the place of the server in the list. With `--count` there is also
@@ -20,6 +20,7 @@ that does not exist.
 import argparse
 import base64
 import collections
+import glob
 import hashlib
 import http.client
 import json
@@ -55,6 +56,8 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Server:
+    program, home, environ, password = "lxd", "LXD_DIR", {}, {"core__trust_password": PASSWORD}
+
     def __init__(self, directory, name, address, log_requests):
         host, port = address.rsplit(":", 1)
         self.name, self.address = name, f"{host}:{int(port) or free_port(host)}"
@@ -66,15 +69,15 @@ class Server:
     def start(self):
         """A host name of its own is what an independent server is called by."""
         named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', self.name]
-        environment = {**os.environ, "LXD_DIR": self.directory, "HTTPS_PROXY": "http://127.0.0.1:9"}
-        environment["HTTP_PROXY"] = environment["HTTPS_PROXY"]
+        nowhere = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY"), "http://127.0.0.1:9")
+        environment = {**os.environ, **self.environ, **nowhere, self.home: self.directory}
         with open(f"{self.directory}.log", "a") as log:
-            command = [*named, "lxd", "--group", "root", *self.options]
+            command = [*named, self.program, "--group", "root", *self.options]
             self.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + PATIENCE
         while not self.ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"LXD does not start: see {self.directory}.log")
+                raise SystemExit(f"{self.program} does not start: see {self.directory}.log")
             time.sleep(0.02)
 
     def ready(self):
@@ -87,6 +90,12 @@ class Server:
     def end(self, how):
         self.process.send_signal(how)
         self.process.wait()
+
+    def freeze(self):
+        """When this returns, no thread of it answers anything more."""
+        self.process.send_signal(signal.SIGSTOP)
+        while any(state_of(file) != "T" for file in glob.glob(f"/proc/{self.process.pid}/task/*/stat")):
+            time.sleep(0.001)
 
     def call(self, method, path, body=None):
         """Through the unix socket; waits for what LXD does in the background."""
@@ -107,7 +116,7 @@ class Server:
         self.call("PATCH", "/1.0", {"config": {key.replace("__", "."): value for key, value in settings.items()}})
 
     def listen(self):
-        self.configure(core__https_address=self.address, core__trust_password=PASSWORD)
+        self.configure(core__https_address=self.address, **self.password)
 
     def found_cluster(self):
         self.listen()
@@ -158,6 +167,30 @@ class Server:
         }
 
 
+class Incus(Server):
+    home, password = "INCUS_DIR", {}
+
+    def __init__(self, root, *more):
+        super().__init__(*more)
+        self.program = os.path.join(root, "usr/libexec/incus/incusd")
+        self.environ = {"LD_LIBRARY_PATH": os.path.dirname(glob.glob(f"{root}/usr/lib/*/libcowsql.so.0")[0])}
+
+
+def described(given, name, address):
+    product, _, at = address.rpartition("=")
+    more = (given.directory, name, at, given.count)
+    return Incus(given.incus, *more) if product == "incus" else Server(*more)
+
+
+def state_of(file):
+    """Of a thread: the letter after its name, which stands in brackets. One that has ended does nothing, either."""
+    try:
+        with open(file) as stat:
+            return stat.read().rpartition(")")[2].split()[0]
+    except OSError:
+        return "T"
+
+
 def der_of(file):
     with open(file) as pem:
         return ssl.PEM_cert_to_DER_cert(pem.read())
@@ -191,7 +224,7 @@ def at_once(actions):
 def serve(given):
     """As the first process of its namespace."""
     prefix = "member" if given.cluster else "server"
-    servers = [Server(given.directory, f"{prefix}{n}", address, given.count) for n, address in enumerate(given.address)]
+    servers = [described(given, f"{prefix}{n}", address) for n, address in enumerate(given.address)]
     at_once([server.start for server in servers])
     first, stores = servers[0], servers
     if given.cluster:
@@ -215,7 +248,7 @@ def obey(servers, clients):
         "start": Server.start,
         "stop": lambda server: server.end(signal.SIGTERM),
         "kill": lambda server: server.end(signal.SIGKILL),
-        "freeze": lambda server: server.process.send_signal(signal.SIGSTOP),
+        "freeze": Server.freeze,
         "thaw": lambda server: server.process.send_signal(signal.SIGCONT),
         "requests": lambda server: server.requests(clients),
     }
@@ -229,6 +262,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cluster", action="store_true", help="the servers are members of one cluster")
     parser.add_argument("--count", action="store_true", help="requests; costs the servers a log of them")
+    parser.add_argument("--incus", metavar="DIRECTORY", type=os.path.abspath, help="where its packages are unpacked")
     parser.add_argument("--trust", action="append", default=[], help="file of a client certificate")
     parser.add_argument("directory", type=os.path.abspath)
     parser.add_argument("address", nargs="+")

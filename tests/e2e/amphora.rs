@@ -1,16 +1,18 @@
 //! Amphora on the real host, as its example configures it: octavia's driver, Debian's haproxy, traffic.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use plugbay_tests::{Bed, Process, component};
+use plugbay_tests::{Bed, Process, component, free_port, with_section};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::process::Command;
 use tokio::sync::Notify;
 
-use crate::octavia::{AMPHORA, Controller, SCENARIOS, Step, differences, free_port};
+use crate::octavia::{AMPHORA, Controller, SCENARIOS, Step, differences};
 
 /// What the driver takes the amphora's base directory for; the plugin rewrites it.
 const BASE: &str = "/var/lib/octavia";
@@ -119,6 +121,53 @@ async fn haproxy_serves_on_while_the_host_is_killed_and_the_next_host_knows_it()
     controller.drive(host.address.port(), &["create", "delete-last"], Path::new(BASE), &more).await;
     assert!(!Path::new(&format!("/proc/{pid}/exe")).exists(), "it runs on");
     host.terminate().await;
+}
+
+/// Heartbeats on their way to this socket, by versions that follow each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heartbeats_go_on_over_swaps_of_the_plugin_and_none_is_sent_twice() {
+    const SWAPS: u8 = 12;
+    let Some(controller) = Controller::new().await else { return };
+    let (mut bed, heartbeats) = bed(&controller);
+    let socket = UdpSocket::bind(("127.0.0.1", heartbeats)).await.unwrap();
+    let agent = format!(
+        "agent = {{ amphora_id = \"{AMPHORA}\", heartbeat_key = \"k\", heartbeat_interval = 1, \
+         controller_ip_port_list = [\"127.0.0.1:{heartbeats}\"] }}\nkeepalived_shell ="
+    );
+    bed.change_config("keepalived_shell =", &agent);
+    bed.start().await;
+    let (plugin, mut digest) = (component("amphora"), bed.status("amphora").digest);
+
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move { while tell.send(heartbeat(&socket).await).is_ok() {} });
+    let mut all = vec![told.recv().await.unwrap()];
+    for swap in 0..SWAPS {
+        bed.install("amphora", &with_section(&plugin, &[swap]));
+        let next = bed.until("the next version serves", "amphora", |status| status.digest != digest).await;
+        assert_eq!(next.last_error, None);
+        digest = next.digest;
+        all.push(told.recv().await.unwrap());
+    }
+    while let Ok(more) = told.try_recv() {
+        all.push(more);
+    }
+    all.push(told.recv().await.unwrap());
+    let waits: Vec<Duration> = all.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    println!("{SWAPS} swaps, {} heartbeats, between them {waits:.2?}", all.len());
+    assert!(all.iter().all(|(_, message)| message["id"] == AMPHORA && message["ver"] == 3));
+    // The interval is a second, of which half counts as over.
+    assert!(waits.iter().all(|wait| *wait > Duration::from_millis(450)), "sent twice");
+    assert!(waits.iter().all(|wait| *wait < Duration::from_secs(5)), "a controller would take it for dead");
+}
+
+/// The next heartbeat, and when it came.
+async fn heartbeat(socket: &UdpSocket) -> (Instant, Value) {
+    let mut datagram = [0; 65_536];
+    let length = tokio::time::timeout(plugbay_tests::PATIENCE, socket.recv(&mut datagram)).await;
+    let packed = &datagram[..length.unwrap().unwrap() - 64];
+    let (at, mut text) = (Instant::now(), String::new());
+    flate2::read::ZlibDecoder::new(packed).read_to_string(&mut text).unwrap();
+    (at, serde_json::from_str(&text).unwrap())
 }
 
 /// A web server whose answer is always the same; the second half of `/slow` waits.

@@ -2,12 +2,12 @@
 
 use std::process::Output;
 
-use plugbay_tests::{Bed, component, wait_until};
+use plugbay_tests::{Bed, component, free_port, wait_until};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::amphora::{bed, curl};
-use crate::octavia::{AMPHORA, Controller, free_port};
+use crate::octavia::{AMPHORA, Controller};
 
 /// A namespace for load balancers, and spare interfaces outside; gone when dropped.
 struct Namespace(String);

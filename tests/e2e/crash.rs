@@ -3,22 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugbay_tests::{Bed, Client, Process, Sent, marked};
+use plugbay_tests::{Bed, Client, Process, Random, Sent, marked, number};
 use tokio::sync::Mutex;
-
-/// Rounds of killing; `PLUGBAY_KILLS=1000` asks for more.
-fn rounds() -> u32 {
-    std::env::var("PLUGBAY_KILLS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(100)
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_by_kill_nine() {
+    // `PLUGBAY_KILLS=1000` asks for more.
+    let rounds = number("PLUGBAY_KILLS", 100);
     let bed = Bed::new("");
     bed.install("trouble", &marked(1, 1));
     let mut expected = vec![0_u64; 4];
-    let mut seed = 0x9e37_79b9_u64;
+    let mut random = Random::seeded();
     let mut writes = 0;
-    for round in 0..rounds() {
+    for round in 0..rounds {
         let process = Process::start(&bed).await;
         let address = process.address;
         for (writer, expected) in expected.iter_mut().enumerate() {
@@ -48,14 +45,13 @@ async fn nothing_acknowledged_is_lost_by_kill_nine() {
                 }
             });
         }
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         // The moment of the kill is what is random here; nothing waits for it to have happened.
-        tokio::time::sleep(Duration::from_millis(seed >> 57)).await;
+        tokio::time::sleep(Duration::from_millis(random.below(128) as u64)).await;
         process.kill().await;
         while writers.join_next().await.is_some() {}
         let now = acknowledged.lock().await.clone();
         writes += now.iter().zip(&expected).map(|(now, before)| now - before).sum::<u64>();
         expected = now;
     }
-    println!("{} kills, {writes} acknowledged writes, none lost", rounds());
+    println!("{rounds} kills, {writes} acknowledged writes, none lost");
 }

@@ -50,12 +50,12 @@ fn wat(text: &str) -> Vec<u8> {
 #[tokio::test]
 async fn imports_that_are_not_offered_or_granted_are_refused_by_name() {
     let cases = [
-        ("nothing", "(component)".to_owned(), "does not export plugbay:plugin/handler@0.1.0"),
+        ("nothing", "(component)".to_owned(), "does not export plugbay:plugin/handler@1.0.0"),
         ("sockets", import("wasi:sockets/tcp@0.2.0"), "sockets are not offered"),
         ("unknown", import("acme:thing/api@1.0.0"), "acme:thing/api@1.0.0"),
-        ("newer", import("plugbay:plugin/kv@0.2.0"), "offers plugbay:plugin/kv@0.1.0"),
-        ("ungranted", import("plugbay:plugin/process@0.1.0"), "add \"process\" to `grants`"),
-        ("missing", import("plugbay:plugin/teleport@0.1.0"), "no such interface"),
+        ("newer", import("plugbay:plugin/kv@2.0.0"), "offers plugbay:plugin/kv@1.0.0"),
+        ("ungranted", import("plugbay:plugin/process@1.0.0"), "add \"process\" to `grants`"),
+        ("missing", import("plugbay:plugin/teleport@1.0.0"), "no such interface"),
     ];
     let mut bed = Bed::new("");
     for (name, text, _) in &cases {
@@ -74,9 +74,9 @@ fn import(name: &str) -> String {
 #[tokio::test]
 async fn a_function_of_another_type_is_refused_with_its_interface() {
     let mut bed = Bed::new("");
-    let text = r#"(component (import "plugbay:plugin/log@0.1.0" (instance (export "log" (func (param "level" u32)))))
-        (import "plugbay:plugin/config@0.1.0" (instance $c (export "all" (func (result string)))))
-        (instance $e) (export "plugbay:plugin/handler@0.1.0" (instance $e)))"#;
+    let text = r#"(component (import "plugbay:plugin/log@1.0.0" (instance (export "log" (func (param "level" u32)))))
+        (import "plugbay:plugin/config@1.0.0" (instance $c (export "all" (func (result string)))))
+        (instance $e) (export "plugbay:plugin/handler@1.0.0" (instance $e)))"#;
     bed.install("types", &wat(text));
     bed.start().await;
     refused(&bed, "types", "log").await;

@@ -2,11 +2,10 @@
 //! What the driver has to ask, and to be answered, is a table here, for the agent and for whatever takes its place.
 
 use std::fmt::Write as _;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use plugbay_tests::target;
+use plugbay_tests::{free_port, target};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -176,10 +175,6 @@ impl Controller {
         let lines = out.lines().filter_map(|line| serde_json::from_str(line).ok());
         lines.map(|line: Value| Step::of(&line)).collect()
     }
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).unwrap().port()
 }
 
 /// What differs from the table, a line each.

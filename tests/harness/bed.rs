@@ -1,5 +1,6 @@
 //! A host to test: its directory, its plugin folder, its configuration.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,8 +12,10 @@ use plugbay::run::Host;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
-use crate::{Answer, Sent, wait_until};
+use crate::{Answer, PATIENCE, Sent, wait_until};
 
 /// A directory with a plugin folder and a configuration, and a host that runs on it when started.
 pub struct Bed {
@@ -139,6 +142,12 @@ impl Bed {
         sent.to(self.address()).await
     }
 
+    /// Ask a plugin's operator surface, through the admin socket; of a host in another process, too.
+    pub async fn operator(&self, plugin: &str, method: &str, path: &str) -> Answer {
+        let sent = Sent::new(method, &format!("/call/{plugin}{path}"));
+        sent.to_socket(&self.path().join("data/admin.sock")).await
+    }
+
     /// Wait until a plugin's status is as wanted.
     pub async fn until(&self, what: &str, name: &str, wanted: impl Fn(&Status) -> bool) -> Status {
         wait_until(what, || async {
@@ -153,6 +162,8 @@ impl Bed {
 pub struct Process {
     child: Child,
     pub address: SocketAddr,
+    /// The other listeners that have said so since, by name.
+    others: watch::Receiver<BTreeMap<String, SocketAddr>>,
 }
 
 impl Process {
@@ -180,15 +191,30 @@ impl Process {
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let mut log = String::new();
         while let Some(line) = lines.next_line().await.expect("the log is text") {
-            if let Some(address) = listening(&line, listener) {
+            if let Some((_, address)) = listening(&line).filter(|(name, _)| *name == listener) {
+                let (found, others) = watch::channel(BTreeMap::new());
                 // Whoever does not read the log would block the host.
-                tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-                return Ok(Self { child, address });
+                tokio::spawn(async move {
+                    while let Ok(Some(line)) = lines.next_line().await {
+                        if let Some((name, address)) = listening(&line) {
+                            found.send_modify(|all| _ = all.insert(name.to_owned(), address));
+                        }
+                    }
+                });
+                return Ok(Self { child, address, others });
             }
             log.push_str(&line);
             log.push('\n');
         }
         Err(log)
+    }
+
+    /// The address of a listener that comes after the bed's in the configuration.
+    pub async fn address_of(&self, listener: &str) -> SocketAddr {
+        let mut others = self.others.clone();
+        let there = others.wait_for(|all| all.contains_key(listener));
+        let all = timeout(PATIENCE, there).await.expect("in time").expect("the host runs");
+        all[listener]
     }
 
     pub fn id(&self) -> u32 {
@@ -215,11 +241,12 @@ pub fn plugbay(bed: &Bed) -> Command {
     command
 }
 
-/// The address in the line by which the binary says that a listener serves.
-fn listening(line: &str, listener: &str) -> Option<SocketAddr> {
-    let (_, at) = line.split_once(&format!("listening listener=\"{listener}\" at=\""))?;
-    let (_, address) = at.split('"').next()?.split_once("://")?;
-    address.parse().ok()
+/// Name and address in the line by which the binary says that a listener serves.
+fn listening(line: &str) -> Option<(&str, SocketAddr)> {
+    let (_, rest) = line.split_once("listening listener=\"")?;
+    let (name, rest) = rest.split_once("\" at=\"")?;
+    let (_, address) = rest.split('"').next()?.split_once("://")?;
+    Some((name, address.parse().ok()?))
 }
 
 /// Where the build leaves the binary.

@@ -1,13 +1,15 @@
 //! A small HTTP/1.1 client: one connection for a request, or one kept for many.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 
 /// A whole answer.
 #[derive(Debug, Clone)]
@@ -45,6 +47,13 @@ impl Client {
     pub async fn try_connect(address: SocketAddr) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        Self::over(stream, address).await
+    }
+
+    async fn over<S>(stream: S, address: SocketAddr) -> Result<Self, Box<dyn std::error::Error + Send + Sync>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         Ok(Self { address, send })
@@ -86,6 +95,13 @@ impl Sent {
     /// Send on a connection of its own.
     pub async fn to(self, address: SocketAddr) -> Answer {
         self.try_to(address).await.expect("an answer")
+    }
+
+    /// Send over a unix socket.
+    pub async fn to_socket(self, socket: &Path) -> Answer {
+        let stream = UnixStream::connect(socket).await.expect("the socket is there");
+        let mut client = Client::over(stream, SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("it speaks HTTP");
+        client.send(self).await.expect("an answer")
     }
 
     pub async fn try_to(self, address: SocketAddr) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {

@@ -43,7 +43,7 @@ impl Guest for Plugin {
     fn handle(request: Request) -> Step {
         let name = match &request.caller {
             Caller::User(user) => &user.name,
-            Caller::Anonymous | Caller::Rejected(_) => "world",
+            Caller::Anonymous | Caller::Rejected(_) | Caller::Unverified(_) => "world",
         };
         let headers = vec![("content-type".to_owned(), b"text/plain; charset=utf-8".to_vec())];
         Step::Done(Answer {

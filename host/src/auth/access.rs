@@ -1,4 +1,4 @@
-//! From identity and a route's access rule to allow, 401 or 403.
+//! From identity and a route's access rule to allow, 401, 403 or 503.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,8 +11,10 @@ use crate::routing::Access;
 pub enum Decision {
     /// It goes on.
     Allow,
-    /// 401, with [`Identity::challenge`].
+    /// 401, with [`Provider::challenge`].
     Unauthenticated,
+    /// 503: nobody can say who it is.
+    Unverified,
     /// 403
     Forbidden,
 }
@@ -84,6 +86,7 @@ impl Rules {
             (Access::Open | Access::Plugin, _) | (Access::Authenticated, Identity::User(_)) => Decision::Allow,
             (Access::RoleRule(rule), Identity::User(user)) if self.satisfied(rule, user) => Decision::Allow,
             (Access::RoleRule(_), Identity::User(_)) => Decision::Forbidden,
+            (_, Identity::Unverified(_)) => Decision::Unverified,
             _ => Decision::Unauthenticated,
         }
     }

@@ -21,6 +21,18 @@ fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
     map
 }
 
+/// Who sent these, from a provider that knows at once.
+fn who(provider: &Provider, headers: &HeaderMap, loopback: bool) -> Identity {
+    match provider.authenticate(headers, loopback) {
+        Caller::Known(identity) => identity,
+        Caller::Awaited(_) => panic!("somebody else is asked"),
+    }
+}
+
+fn lookup(provider: &Provider, token: &str, local: bool) -> Option<TokenInfo> {
+    provider.lookup(token, local).now_or_never().unwrap().unwrap()
+}
+
 /// A token file in a directory that goes with it.
 struct Fixture {
     dir: tempfile::TempDir,
@@ -139,13 +151,13 @@ mod tokens {
         let fixture = Fixture::new();
         let token = fixture.issue(alice());
         let provider = fixture.provider();
-        let Identity::User(user) = provider.authenticate(&bearer(&token), false) else { panic!("not taken") };
+        let Identity::User(user) = who(&provider, &bearer(&token), false) else { panic!("not taken") };
         assert_eq!((user.id.as_str(), user.name.as_str()), ("u-1", "alice"));
         assert_eq!(user.project.as_deref(), Some("demo"));
         assert_eq!(user.roles, ["admin"]);
         assert!(!user.unrestricted);
         let plain = headers(&[("x-auth-token", &token)]);
-        assert_eq!(provider.authenticate(&plain, false), Identity::User(user));
+        assert_eq!(who(&provider, &plain, false), Identity::User(user));
     }
 
     #[test]
@@ -154,9 +166,9 @@ mod tokens {
         let token = fixture.issue(alice());
         let provider = fixture.provider();
         let unknown = Identity::Rejected(Rejection::Unknown);
-        assert_eq!(provider.authenticate(&bearer("plugbay_x"), false), unknown);
-        assert_eq!(provider.authenticate(&bearer(&token[..token.len() - 1]), false), unknown);
-        assert_eq!(provider.authenticate(&headers(&[]), false), Identity::Anonymous);
+        assert_eq!(who(&provider, &bearer("plugbay_x"), false), unknown);
+        assert_eq!(who(&provider, &bearer(&token[..token.len() - 1]), false), unknown);
+        assert_eq!(who(&provider, &headers(&[]), false), Identity::Anonymous);
     }
 
     #[test]
@@ -166,9 +178,9 @@ mod tokens {
         let old = fixture.issue(NewToken { expires: expires("2020-01-01T00:00:00Z"), ..alice() });
         let new = fixture.issue(NewToken { expires: expires("2120-01-01T00:00:00Z"), ..alice() });
         let provider = fixture.provider();
-        assert_eq!(provider.authenticate(&bearer(&old), false), Identity::Rejected(Rejection::Expired));
-        assert_eq!(provider.lookup(&new, false).unwrap().expires, Some(4_733_510_400));
-        assert_eq!(provider.lookup(&old, false), None);
+        assert_eq!(who(&provider, &bearer(&old), false), Identity::Rejected(Rejection::Expired));
+        assert_eq!(lookup(&provider, &new, false).unwrap().expires, Some(4_733_510_400));
+        assert_eq!(lookup(&provider, &old, false), None);
     }
 
     #[test]
@@ -178,13 +190,13 @@ mod tokens {
         let provider = fixture.provider();
         let rejected = Identity::Rejected(Rejection::LoopbackOnly);
         let mut fields = bearer(&token);
-        assert!(matches!(provider.authenticate(&fields, true), Identity::User(_)));
-        assert_eq!(provider.authenticate(&fields, false), rejected);
+        assert!(matches!(who(&provider, &fields, true), Identity::User(_)));
+        assert_eq!(who(&provider, &fields, false), rejected);
         // Somebody else's request, brought here by a proxy on this machine.
         fields.insert("x-forwarded-for", HeaderValue::from_static("203.0.113.1"));
-        assert_eq!(provider.authenticate(&fields, true), rejected);
-        assert!(provider.lookup(&token, true).is_some());
-        assert!(provider.lookup(&token, false).is_none());
+        assert_eq!(who(&provider, &fields, true), rejected);
+        assert!(lookup(&provider, &token, true).is_some());
+        assert!(lookup(&provider, &token, false).is_none());
     }
 
     #[test]
@@ -206,19 +218,19 @@ mod tokens {
             users.iter().map(|user| format!("{} {:?}", user.name, user.roles)).collect()
         };
         let ids = ["u-2", "u-9", "u-1"].map(str::to_owned);
-        assert_eq!(names(provider.users_by_id(&ids)), ["u-2 []", "alice [\"admin\"]"]);
+        assert_eq!(names(provider.users_by_id(&ids).unwrap()), ["u-2 []", "alice [\"admin\"]"]);
         let asked = ["alice", "bob", "u-2"].map(str::to_owned);
-        assert_eq!(names(provider.users_by_name(&asked)), ["alice [\"admin\"]", "u-2 []"]);
+        assert_eq!(names(provider.users_by_name(&asked).unwrap()), ["alice [\"admin\"]", "u-2 []"]);
     }
 
     #[test]
     fn without_authentication_everybody_is_the_local_user() {
         let settings = config::Auth { provider: config::Provider::None, ..config::Auth::default() };
         let provider = Provider::open(&settings).unwrap();
-        let Identity::User(user) = provider.authenticate(&bearer("whatever"), false) else { panic!("not taken") };
+        let Identity::User(user) = who(&provider, &bearer("whatever"), false) else { panic!("not taken") };
         assert!(user.unrestricted);
-        assert_eq!(provider.authenticate(&headers(&[]), false), Identity::User(user.clone()));
-        assert_eq!(provider.users_by_id(&["local".to_owned(), "x".to_owned()]), [user]);
+        assert_eq!(who(&provider, &headers(&[]), false), Identity::User(user.clone()));
+        assert_eq!(provider.users_by_id(&["local".to_owned(), "x".to_owned()]), Some(vec![user]));
     }
 }
 
@@ -455,6 +467,20 @@ mod access {
     }
 
     #[test]
+    fn whoever_cannot_be_verified_comes_in_only_where_everybody_does() {
+        let unverified = Identity::Unverified(Unverified::Away);
+        let rules = rules(&[("write", &["member"])]).unwrap();
+        for (access, expected) in [
+            (Access::Open, Decision::Allow),
+            (Access::Plugin, Decision::Allow),
+            (Access::Authenticated, Decision::Unverified),
+            (Access::RoleRule("write".to_owned()), Decision::Unverified),
+        ] {
+            assert_eq!(rules.decide(&access, &unverified), expected, "{access:?}");
+        }
+    }
+
+    #[test]
     fn the_operators_roles_replace_the_plugins() {
         let rules = rules(&[("write", &["ops"])]).unwrap();
         let write = Access::RoleRule("write".to_owned());
@@ -470,8 +496,9 @@ mod access {
 
     #[test]
     fn a_rejected_credential_is_told_so_in_the_challenge() {
-        assert_eq!(Identity::Anonymous.challenge(), "Bearer realm=\"plugbay\"");
-        let rejected = Identity::Rejected(Rejection::Expired).challenge();
+        let provider = Fixture::new().provider();
+        assert_eq!(provider.challenge(&Identity::Anonymous), "Bearer realm=\"plugbay\"");
+        let rejected = provider.challenge(&Identity::Rejected(Rejection::Expired));
         assert_eq!(rejected, "Bearer realm=\"plugbay\", error=\"invalid_token\"");
     }
 }

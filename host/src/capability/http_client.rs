@@ -6,8 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
+
 use crate::blob::{Algorithm, StageError};
-use crate::outbound::{self, Fetched, Outbound, OutboundError, Request};
+use crate::outbound::{self, Credential, Fetched, Outbound, OutboundError, Request, Target};
 use crate::plugin::bindings::http_client::{Deadlines, Error, Host, Inbound, Outbound as Asked, Phase, Trust};
 use crate::plugin::{Call, GuestState, Plugin};
 use crate::secret::{SecretError, Secrets};
@@ -77,17 +79,47 @@ struct Way<'a> {
 
 impl Way<'_> {
     async fn send(&self, asked: Asked) -> Result<Inbound, Error> {
-        let to_piece = asked.to_piece.clone();
-        let request = self.request(asked).await?;
-        let sent = match to_piece {
-            None => self.outbound.fetch(&request).await.map(inbound).map_err(Error::from),
-            Some(digests) => self.to_piece(&request, digests.into_iter().map(Into::into).collect()).await,
-        };
+        let digests: Option<Vec<Algorithm>> =
+            asked.to_piece.as_ref().map(|digests| digests.iter().map(|digest| (*digest).into()).collect());
+        let name = asked.credential.clone();
+        let mut request = self.request(asked).await?;
+        let mut sent = self.exchange(&request, digests.as_deref()).await;
+        if let Ok(answer) = &sent
+            && let Some(credential) = self.in_place_of_refused(name.as_deref(), &request, answer).await?
+        {
+            request.credential = Some(credential);
+            sent = self.exchange(&request, digests.as_deref()).await;
+        }
         if let Err(error) = &sent {
             // The words of a denial are for the operator.
             tracing::debug!(plugin = %self.plugin.name, url = request.url, ?error, "an outbound request failed");
         }
         sent
+    }
+
+    async fn exchange(&self, request: &Request, digests: Option<&[Algorithm]>) -> Result<Inbound, Error> {
+        match digests {
+            None => self.outbound.fetch(request).await.map(inbound).map_err(Error::from),
+            Some(digests) => self.to_piece(request, digests).await,
+        }
+    }
+
+    /// Another credential, if the server that got this one refused it, and there is another.
+    async fn in_place_of_refused(
+        &self,
+        name: Option<&str>,
+        request: &Request,
+        answer: &Inbound,
+    ) -> Result<Option<Credential>, Error> {
+        let (Some(name), Some(refused), Some(secrets)) = (name, &request.credential, self.secrets) else {
+            return Ok(None);
+        };
+        let origin = |url: &str| Target::parse(url).ok().map(|target| target.origin().clone());
+        // From elsewhere, after a redirection, it says nothing: the credential did not go there.
+        if answer.status != StatusCode::UNAUTHORIZED.as_u16() || origin(&answer.url) != origin(&request.url) {
+            return Ok(None);
+        }
+        Ok(secrets.credential_in_place_of(name, refused).await?)
     }
 
     async fn request(&self, asked: Asked) -> Result<Request, Error> {
@@ -121,14 +153,14 @@ impl Way<'_> {
         })
     }
 
-    async fn to_piece(&self, request: &Request, digests: Vec<Algorithm>) -> Result<Inbound, Error> {
+    async fn to_piece(&self, request: &Request, digests: &[Algorithm]) -> Result<Inbound, Error> {
         let outbound::Answer { status, headers, url, body } = self.outbound.send(request).await?;
         if !status.is_success() {
             let most = self.plugin.config.outbound.limits.answer_body.get();
             return Ok(inbound(Fetched { status, headers, url, body: body.collect(most).await? }));
         }
         let staging = self.call.staging(self.plugin);
-        let piece = staging.one(&digests, body).await.map_err(of_stage)?;
+        let piece = staging.one(digests, body).await.map_err(of_stage)?;
         let answer = inbound(Fetched { status, headers, url, body: bytes::Bytes::new() });
         Ok(Inbound { piece: Some(piece.into()), ..answer })
     }

@@ -16,6 +16,7 @@ use crate::auth::Rules;
 use crate::blob::Blobs;
 use crate::capability::crypto::KeyRing;
 use crate::config::Config;
+use crate::keystone;
 use crate::metrics::Metrics;
 use crate::plugin::{CompileCache, LoadError, Loader, Version, contract, engine};
 use crate::services::Services;
@@ -57,6 +58,7 @@ async fn check(file: &Path, name: &str, config: &Config, scratch: &Path) -> Resu
         metrics: Metrics::new(),
         directories: scratch.join("plugins"),
         programs: scratch.join("programs"),
+        keystones: keystone::open(config).map_err(|error| words(&error))?,
         unreachable: Vec::new(),
     };
     let cache = CompileCache::open(scratch.join("compiled"));

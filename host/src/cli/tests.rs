@@ -147,7 +147,7 @@ fn inspect_says_which_lines_a_plugin_needs() {
         name: "notes".into(),
         bytes: 3,
         sha256: "00".into(),
-        contract: "plugbay:plugin@0.1.0".into(),
+        contract: "plugbay:plugin@1.0.0".into(),
         signature: "none".into(),
         asks: Asks { capabilities: names(&["types", "kv", "udp", "magic"]), ..Asks::default() },
         refusals: vec!["imports udp".into()],

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tracing_subscriber::EnvFilter;
 
-use super::auth::Provider;
+use super::auth::{Auth, Provider};
 use super::error::{Problems, hint};
 use super::listener::{Bind, ClientAuth, HttpLimits, Listener};
 use super::locate::KeyPath;
@@ -14,7 +14,8 @@ use super::plugin::{Mount, PluginConfig};
 use super::resolve::is_name;
 use super::sections::AdminBind;
 use super::{Config, DEFAULT_AUTH, DEFAULT_LISTENER, NO_AUTH};
-use crate::outbound::OutboundConfig;
+use crate::outbound::{OutboundConfig, Target};
+use crate::secret::Given;
 
 /// Interfaces a plugin has only if the operator grants them.
 const GRANTED: [&str; 6] = ["filesystem", "http-client", "process", "secrets", "system", "udp"];
@@ -28,22 +29,59 @@ const SOCKET_PATH: usize = 107;
 pub(super) fn written(config: &Config, problems: &mut Problems) {
     for (name, auth) in &config.auth {
         let key = KeyPath::top("auth").key(name);
-        let file = !auth.file.as_os_str().is_empty();
-        match auth.provider {
-            Provider::None if file => {
-                problems.add(key.key("file"), "provider `none` reads no file");
-            }
-            Provider::Tokens if auth.anyone_on_the_network_may_call => {
-                let message = "has a meaning with provider `none` only";
-                problems.add(key.key("anyone_on_the_network_may_call"), message);
-            }
-            _ => {}
+        let default = Auth::default();
+        // Which keys were written, and the only provider that looks at them.
+        let keys = [
+            ("file", Provider::Tokens, auth.file != default.file),
+            ("anyone_on_the_network_may_call", Provider::None, auth.anyone_on_the_network_may_call),
+            ("url", Provider::Keystone, auth.url != default.url),
+            ("public_url", Provider::Keystone, auth.public_url != default.public_url),
+            ("user", Provider::Keystone, auth.user != default.user),
+            ("user_domain", Provider::Keystone, auth.user_domain != default.user_domain),
+            ("project", Provider::Keystone, auth.project != default.project),
+            ("project_domain", Provider::Keystone, auth.project_domain != default.project_domain),
+            ("password_file", Provider::Keystone, auth.password_file != default.password_file),
+            ("ca", Provider::Keystone, auth.ca != default.ca),
+            ("deadline", Provider::Keystone, auth.deadline != default.deadline),
+            ("validations", Provider::Keystone, auth.validations != default.validations),
+            ("cache", Provider::Keystone, auth.cache != default.cache),
+        ];
+        for (written, of, _) in keys.into_iter().filter(|(_, of, written)| *written && *of != auth.provider) {
+            problems.add(key.key(written), format!("has a meaning with provider `{of}` only"));
+        }
+        if auth.provider == Provider::Keystone {
+            keystone(auth, &key, problems);
         }
         if name == NO_AUTH && auth.provider != Provider::None {
             let message = "the table called `none` stands for no authentication; give this one another name";
             problems.add(key.key("provider"), message);
         }
     }
+}
+
+fn keystone(auth: &Auth, key: &KeyPath, problems: &mut Problems) {
+    let needed = [
+        ("url", auth.url.is_empty(), "the URL of its version 3, such as https://keystone.example.org:5000/v3"),
+        ("user", auth.user.is_empty(), "the service account that validates tokens"),
+        ("project", auth.project.is_empty(), "the project that the service account logs in to, such as service"),
+        ("password_file", auth.password_file.as_os_str().is_empty(), "the file of the service account's password"),
+    ];
+    for (name, _, what) in needed.into_iter().filter(|(_, missing, _)| *missing) {
+        problems.add(key.key(name), format!("provider `keystone` needs it: {what}"));
+    }
+    for (name, url) in [("url", Some(&auth.url)), ("public_url", auth.public_url.as_ref())] {
+        let Some(url) = url.filter(|url| !url.is_empty()) else { continue };
+        match Target::parse(url) {
+            Err(error) => problems.add(key.key(name), error),
+            Ok(_) if url.contains(['?', '#', '"']) || !url.trim_end_matches('/').ends_with("/v3") => {
+                let message = "has to be the URL of version 3, such as https://keystone.example.org:5000/v3";
+                problems.add(key.key(name), message);
+            }
+            Ok(_) => {}
+        }
+    }
+    positive(u64::from(auth.validations), &key.key("validations"), problems);
+    positive(u64::from(auth.cache.entries), &key.key("cache").key("entries"), problems);
 }
 
 /// Everything else.
@@ -58,7 +96,7 @@ pub(super) fn resolved(config: &Config, problems: &mut Problems) {
         let key = KeyPath::top("plugin").key(name);
         check_name(name, &key, problems);
         limits(config, plugin, &key, problems);
-        interfaces(plugin, &key, problems);
+        interfaces(config, plugin, &key, problems);
         for (at, mount) in plugin.mounts().iter().enumerate() {
             let key = key.key("mounts").index(at);
             mount_names(config, mount, &key, problems);
@@ -208,7 +246,7 @@ fn limits(config: &Config, plugin: &PluginConfig, key: &KeyPath, problems: &mut 
     }
 }
 
-fn interfaces(plugin: &PluginConfig, key: &KeyPath, problems: &mut Problems) {
+fn interfaces(config: &Config, plugin: &PluginConfig, key: &KeyPath, problems: &mut Problems) {
     for (list, names) in [("grants", &plugin.grants), ("deny", &plugin.deny)] {
         for (at, name) in names.iter().enumerate() {
             if !GRANTED.contains(&name.as_str()) && !GIVEN.contains(&name.as_str()) {
@@ -231,6 +269,14 @@ fn interfaces(plugin: &PluginConfig, key: &KeyPath, problems: &mut Problems) {
         ("http-client", "outbound", plugin.outbound == OutboundConfig::default()),
         ("secrets", "secrets", plugin.secrets.is_empty()),
     ];
+    for (name, given) in &plugin.secrets {
+        if let Given::Keystone { auth, .. } = given
+            && config.auth.get(auth).is_none_or(|auth| auth.provider != Provider::Keystone)
+        {
+            let message = format!("no table [auth.{auth}] with provider `keystone`");
+            problems.add(key.key("secrets").key(name).key("auth"), message);
+        }
+    }
     for (interface, list, _) in unused.iter().filter(|(interface, _, empty)| !empty && !plugin.grants(interface)) {
         problems.add(key.key(list), format!("has a meaning with \"{interface}\" among the grants only"));
     }

@@ -1,10 +1,13 @@
 //! The operator's words about listeners, in the terms of the listener module.
 
+use std::path::Path;
+
 use super::listener as own;
 use crate::listener as theirs;
 
-impl From<&own::Listener> for theirs::ListenerConfig {
-    fn from(listener: &own::Listener) -> Self {
+impl theirs::ListenerConfig {
+    /// `plugins` is the folder of the plugins' directories.
+    pub fn configured(listener: &own::Listener, plugins: &Path) -> Self {
         let bind = match &listener.bind {
             own::Bind::Tcp(address) => theirs::Bind::Tcp(*address),
             own::Bind::Unix(path) => theirs::Bind::Unix { path: path.clone(), mode: None },
@@ -22,6 +25,7 @@ impl From<&own::Listener> for theirs::ListenerConfig {
                 own::TlsVersion::V1_2 => theirs::TlsVersion::V1_2,
                 own::TlsVersion::V1_3 => theirs::TlsVersion::V1_3,
             },
+            plugins: Some(plugins.to_owned()),
         });
         let limits = &listener.limits;
         let limits = theirs::HttpLimits {

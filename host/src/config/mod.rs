@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use auth::{Auth, Provider};
+pub use auth::{Auth, Provider, TokenCache};
 pub use error::{ConfigError, Problem};
 pub use key::{KeyError, KeySource};
 pub use listener::{Bind, ClientAuth, HttpLimits, Listener, Tls, TlsVersion};
@@ -104,6 +104,11 @@ impl Config {
         let absolute = std::path::absolute(file).map_err(unreadable)?;
         let dir = absolute.parent().unwrap_or(Path::new("/"));
         Self::parse(&text, dir).map_err(|problems| ConfigError::Invalid { file: file.to_owned(), problems })
+    }
+
+    /// The folder of the plugins' private directories.
+    pub(crate) fn plugin_directories(&self) -> PathBuf {
+        self.data_dir.join("plugins")
     }
 
     /// The configuration without a file: everything at its default, relative paths from `dir`

@@ -39,6 +39,10 @@ impl Config {
         self.auth.entry(DEFAULT_AUTH.to_owned()).or_default();
         for auth in self.auth.values_mut() {
             place(&mut auth.file, dir, || data.join("tokens.toml"));
+            for file in std::iter::once(&mut auth.password_file).chain(&mut auth.ca) {
+                *file = dir.join(&file);
+            }
+            auth.url.truncate(auth.url.trim_end_matches('/').len());
         }
 
         if self.listeners.is_empty() {

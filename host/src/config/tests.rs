@@ -39,9 +39,30 @@ mod reference {
         assert_eq!(written, defaults);
     }
 
-    /// The commented-out lines, each in place of nothing.
+    /// The commented-out table.
+    fn table() -> &'static str {
+        let (_, rest) = Config::reference().split_once("\n#[").unwrap();
+        rest.split_once("\n\n").unwrap().0
+    }
+
+    #[test]
+    fn the_commented_table_is_a_good_one() {
+        let text = format!("[{}", table().replace("\n#", "\n"));
+        assert!(text.lines().count() > 10, "{text}");
+        let config = read(&text);
+        let public_url = Some("https://cloud.example.org/identity/v3".to_owned());
+        let written = config.auth.get("cloud").unwrap();
+        let defaults = Auth { provider: Provider::Keystone, ..Auth::default() };
+        assert_eq!(
+            (written.deadline, written.validations, &written.cache, &written.user_domain, &written.public_url),
+            (defaults.deadline, defaults.validations, &defaults.cache, &defaults.user_domain, &public_url)
+        );
+    }
+
+    /// The other commented-out lines, each in place of nothing.
     fn uncommented() -> Vec<String> {
-        let lines: Vec<&str> = Config::reference().lines().collect();
+        let text = Config::reference().replace(table(), "");
+        let lines: Vec<&str> = text.lines().collect();
         let commented = lines.iter().enumerate().filter(|(_, line)| {
             line.strip_prefix('#').is_some_and(|line| line.starts_with(|c: char| c.is_ascii_lowercase()))
         });
@@ -514,7 +535,7 @@ mod openness {
 
     #[test]
     fn providers_that_are_not_there_yet_say_so() {
-        refuses("[auth.k]\nprovider = \"keystone\"", "2 auth.k.provider: provider `keystone` is not served yet");
+        refuses("[auth.k]\nprovider = \"client-cert\"", "2 auth.k.provider: provider `client-cert` is not served yet");
         refuses(
             "[auth.k]\nprovider = \"token\"",
             "2 auth.k.provider: unknown provider `token`; did you mean `tokens`?",
@@ -526,6 +547,45 @@ mod openness {
         refuses("[auth.k]\nprovider = \"none\"\nfile = \"t\"", "3 auth.k.file: ");
         refuses("[auth.k]\nanyone_on_the_network_may_call = true", "2 auth.k.anyone_on_the_network_may_call: ");
         refuses("[auth.none]\nprovider = \"tokens\"", "2 auth.none.provider: ");
+        refuses("[auth.k]\nuser = \"u\"", "2 auth.k.user: has a meaning with provider `keystone` only");
+        refuses(
+            "[auth.k]\nprovider = \"none\"\ncache.good = \"1s\"",
+            "3 auth.k.cache: has a meaning with provider `keystone` only",
+        );
+    }
+
+    const KEYSTONE: &str = "[auth.k]\nprovider = \"keystone\"\nurl = \"https://k.test:5000/v3/\"\nuser = \"plugbay\"\n\
+                            project = \"service\"\npassword_file = \"k.password\"\n";
+
+    #[test]
+    fn a_keystone_has_a_url_an_account_and_a_password() {
+        let config = read(&format!("{KEYSTONE}ca = \"k.pem\"\ncache = {{ entries = 5, bad = \"1s\" }}"));
+        let keystone = config.auth.get("k").unwrap();
+        assert_eq!(keystone.url, "https://k.test:5000/v3");
+        assert_eq!(keystone.password_file, Path::new("/etc/plugbay/k.password"));
+        assert_eq!(keystone.ca.as_deref(), Some(Path::new("/etc/plugbay/k.pem")));
+        assert_eq!((keystone.cache.entries, keystone.cache.good), (5, Period::secs(60)));
+        refuses("[auth.k]\nprovider = \"keystone\"", "1 auth.k.url: provider `keystone` needs it");
+        refuses("[auth.k]\nprovider = \"keystone\"", "1 auth.k.password_file: provider `keystone` needs it");
+        for wrong in
+            ["k.test", "ftp://k.test/v3", "https://u:p@k.test/v3", "https://k.test/v2.0", "https://k.test/v3?a"]
+        {
+            refuses(&KEYSTONE.replace("https://k.test:5000/v3/", wrong), "3 auth.k.url: ");
+        }
+        refuses(&format!("{KEYSTONE}public_url = \"https://k.test\""), "7 auth.k.public_url: ");
+        refuses(&format!("{KEYSTONE}validations = 0"), "7 auth.k.validations: ");
+    }
+
+    #[test]
+    fn a_secret_that_is_a_service_token_names_a_keystone() {
+        let secret = |auth: &str| {
+            format!(
+                "{KEYSTONE}[plugin.p]\ngrants = [\"secrets\"]\nsecrets.s = {{ kind = \"keystone\", auth = \"{auth}\", \
+                 destinations = [\"http://d.test\"] }}\n"
+            )
+        };
+        read(&secret("k"));
+        refuses(&secret("dev"), "9 plugin.p.secrets.s.auth: no table [auth.dev] with provider `keystone`");
     }
 }
 

@@ -61,7 +61,12 @@ impl Exchange {
     }
 
     /// An answer whose end is not known yet.
-    pub(super) fn open(self, head: Head, step: Step, first: Located) -> Result<Response<AnswerBody>, HostError> {
+    pub(super) fn open(
+        self: Box<Self>,
+        head: Head,
+        step: Step,
+        first: Located,
+    ) -> Result<Response<AnswerBody>, HostError> {
         let checked = head::check(self.asked.method(), head.status, head.headers, head::Body::Open(first.length()));
         let checked = checked.map_err(|error| self.broken(&error.to_string()))?;
         let mut answer = Response::new(AnswerBody::empty());
@@ -88,6 +93,16 @@ impl Exchange {
             plugin = %plugin.name, request = %self.call.id, operation = %self.call.operation, why, "the plugin's answer was not valid"
         );
         refusal::broken_contract()
+    }
+
+    /// A request that the plugin cannot answer, in its own words for the log.
+    pub(super) fn given_up(&self, why: &str) -> HostError {
+        let plugin = &self.version.plugin;
+        plugin.metrics.failed("given-up");
+        tracing::error!(
+            plugin = %plugin.name, request = %self.call.id, operation = %self.call.operation, why, "the plugin gave a request up"
+        );
+        refusal::given_up()
     }
 
     fn dress(&self, answer: &mut Response<AnswerBody>) {

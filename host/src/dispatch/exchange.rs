@@ -11,17 +11,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::{TryStreamExt, stream};
-use http::{Request, Response};
+use http::Response;
 use http_body_util::BodyDataStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::body::{AnswerBody, Chunks, Located, counted};
 use super::event::{Event, NotReceived};
-use super::request::{Asked, View};
+use super::request::{Arrived, Asked, View};
 use super::{refusal, request};
 use crate::blob::{Algorithm, Plan, Received, StageError};
-use crate::listener::RequestBody;
 use crate::plugin::bindings::types::{self, Head, Park, ReceivePlan, Segment};
 use crate::plugin::{Call, CallError, Version, Work};
 use crate::routing::HostError;
@@ -31,13 +30,11 @@ const MAX_CONTINUATION: usize = 64 * 1024;
 /// Most watches of a park.
 const MAX_WATCHES: usize = crate::capability::kv::MAX_ITEMS;
 
-/// A request under way.
+/// A request under way, on the heap for the reason that [`Arrived`] is.
 pub struct Exchange {
     pub version: Arc<Version>,
     pub call: Arc<Call>,
     pub asked: Asked,
-    /// The body of a staged route, until it is received.
-    pub staged: Option<RequestBody>,
     pub automatic_head: bool,
     pub tracked: TaskTrackerToken,
     /// The place that a body in memory takes.
@@ -50,8 +47,8 @@ pub enum Ended {
     Answered(Box<Response<AnswerBody>>),
     /// With an error of the host.
     Refused(Box<HostError>),
-    /// The plugin was replaced before anything was sent; with the request, and the body that was not received yet.
-    Afresh(Box<Request<()>>, Option<RequestBody>),
+    /// The plugin was replaced before anything was sent.
+    Afresh(Box<Arrived>),
 }
 
 /// What is to be done next, once an answer was begun.
@@ -79,24 +76,20 @@ impl From<HostError> for Ended {
 
 impl Exchange {
     /// Take the request through its steps until its answer is made or begun.
-    pub async fn run(mut self) -> Ended {
-        match self.first_head().await {
-            Ok(Begun::Whole(head, segments)) => match self.whole(head, segments).await {
-                Ok(answer) => Ended::Answered(Box::new(answer)),
-                Err(error) => error.into(),
+    pub async fn run(mut self: Box<Self>) -> Ended {
+        let answer = match self.first_head().await {
+            Ok(Begun::Whole(head, segments)) => self.whole(head, segments).await,
+            Ok(Begun::Open(head, segments, step)) => match self.locate(segments).await {
+                Ok(first) => self.open(head, step, first),
+                Err(error) => Err(error),
             },
-            Ok(Begun::Open(head, segments, step)) => match self.begin(head, segments, step).await {
-                Ok(answer) => Ended::Answered(Box::new(answer)),
-                Err(error) => error.into(),
-            },
-            Ok(Begun::Afresh) => Ended::Afresh(Box::new(self.asked.head), self.staged),
+            Ok(Begun::Afresh) => return Ended::Afresh(self.asked.arrived),
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(answer) => Ended::Answered(Box::new(answer)),
             Err(error) => error.into(),
         }
-    }
-
-    async fn begin(self, head: Head, segments: Vec<Segment>, step: Step) -> Result<Response<AnswerBody>, HostError> {
-        let first = self.locate(segments).await?;
-        self.open(head, step, first)
     }
 
     /// Steps until the first that sends something.
@@ -121,13 +114,15 @@ impl Exchange {
                         Woken::Gone => return Err(refusal::of_call(&CallError::Gone)),
                     },
                 },
+                types::Step::Fail(why) => return Err(self.given_up(&why)),
                 types::Step::Receive(receive) => {
                     let continuation = self.resumable(receive.continuation)?;
                     (continuation, Event::Received(Box::pin(self.receive(receive.plan)).await?))
                 }
             };
             step = match self.version.resumes() {
-                true => self.resume(&continuation, &event).await,
+                // On the heap: who waits for the first time does not keep room for it.
+                true => Box::pin(self.resume(&continuation, &event)).await,
                 false => self.handle().await,
             };
         }
@@ -188,7 +183,7 @@ impl Exchange {
     /// Read the body into pieces.
     async fn receive(&mut self, plan: ReceivePlan) -> Result<Result<Received, NotReceived>, HostError> {
         let plugin = self.version.plugin.clone();
-        let Some(body) = self.staged.take() else {
+        let Some(body) = self.asked.arrived.body.take() else {
             return Err(self.broken("`receive` on a route whose body is not staged, or a second time"));
         };
         let plan = Plan {
@@ -233,7 +228,7 @@ impl Exchange {
     }
 
     /// The rest of an answer that was begun, as a stream that breaks off where it is not `stated` bytes.
-    pub(super) fn stream(self, step: Step, first: Located, stated: Option<u64>) -> Chunks {
+    pub(super) fn stream(self: Box<Self>, step: Step, first: Located, stated: Option<u64>) -> Chunks {
         let broke_off = self.broke_off();
         let part = first.chunks(&self.version.plugin).map_err(io::Error::other);
         let parts = stream::try_unfold((self, step, Some(part)), |(exchange, step, first)| async move {
@@ -271,6 +266,7 @@ impl Exchange {
             types::Step::Done(answer) => (answer.body, Step::End),
             types::Step::More(more) => (more.body, Step::Resume(more.continuation)),
             types::Step::Park(mut park) => (std::mem::take(&mut park.body), Step::Park(park)),
+            types::Step::Fail(why) => return Err(why),
             types::Step::Receive(_) => return Err(words(self.broken("`receive` after the answer was begun"))),
         };
         Ok(Some((self.locate(segments).await.map_err(words)?, next)))

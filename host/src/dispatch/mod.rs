@@ -21,14 +21,14 @@ use std::time::Instant;
 
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 
-use crate::auth::Decision;
+use crate::auth::{Caller, Decision};
 use crate::listener::{Connection, Handler, RequestBody, authority};
 use crate::metrics::Metrics;
 use crate::plugin::{Call, Registry, Target, Version};
 use crate::routing::path::is_asterisk;
 use crate::routing::{HostError, Outcome};
 use exchange::{Ended, Exchange};
-use request::Asked;
+use request::{Arrived, Asked};
 use request_id::RequestIds;
 
 pub use body::AnswerBody;
@@ -67,19 +67,17 @@ impl Dispatcher {
     async fn answer(
         &self,
         connection: &Arc<Connection>,
-        request: Request<RequestBody>,
+        mut arrived: Box<Arrived>,
         id: &Arc<str>,
         start: Instant,
     ) -> Response<AnswerBody> {
-        let (parts, body) = request.into_parts();
-        let (mut head, mut body) = (Request::from_parts(parts, ()), Some(body));
-        if is_asterisk(head.method().as_str(), head.uri().path()) {
+        if is_asterisk(arrived.head.method().as_str(), arrived.head.uri().path()) {
             let mut answer = Response::new(AnswerBody::empty());
             *answer.status_mut() = StatusCode::NO_CONTENT;
             return answer;
         }
         loop {
-            let routed = match self.route(connection, &head) {
+            let routed = match self.route(connection, &arrived.head) {
                 Routing::To(routed) => routed,
                 Routing::Held(version) => match wait_until_released(&version).await {
                     Ok(()) => continue,
@@ -111,11 +109,16 @@ impl Dispatcher {
                 return refused(&HostError::not_found(), place, id);
             };
             let scope = routed.target.scope.clone();
-            let identity = scope.provider.authenticate(head.headers(), connection.is_loopback);
+            let identity = match scope.provider.authenticate(arrived.head.headers(), connection.is_loopback) {
+                Caller::Known(identity) => identity,
+                Caller::Awaited(identity) => identity.await,
+            };
+            scope.provider.strip(arrived.head.headers_mut());
             let access = scope.rules.decide(&route.access, &identity);
             let taken = match access {
-                Decision::Allow => request::take_body(&version.plugin, route.body, head.headers(), &mut body).await,
-                Decision::Unauthenticated => Err(refusal::unauthenticated(&identity)),
+                Decision::Allow => request::take_body(&version.plugin, route.body, &mut arrived).await,
+                Decision::Unauthenticated => Err(refusal::unauthenticated(&scope.provider, &identity)),
+                Decision::Unverified => Err(refusal::unverified()),
                 Decision::Forbidden => Err(refusal::forbidden()),
             };
             let taken = match taken {
@@ -125,11 +128,11 @@ impl Dispatcher {
                     return refused(&error, place, id);
                 }
             };
-            let local = crate::auth::is_local(head.headers(), connection.is_loopback);
+            let local = crate::auth::is_local(arrived.head.headers(), connection.is_loopback);
             let call = Call::request(id.clone(), operation.name.clone(), identity, scope, local);
             let asked = Asked {
                 connection: connection.clone(),
-                head,
+                arrived,
                 surface,
                 route: routed.route,
                 params: routed.params,
@@ -137,15 +140,14 @@ impl Dispatcher {
                 public_url: routed.target.public_url,
                 body: taken.buffered,
             };
-            let exchange = Exchange {
+            let exchange = Box::new(Exchange {
                 version: version.clone(),
                 call,
                 asked,
-                staged: taken.staged,
                 automatic_head: routed.automatic_head,
                 tracked,
                 _permit: taken.permit,
-            };
+            });
             match exchange.run().await {
                 Ended::Answered(answer) => {
                     operation.metrics.answered(answer.status().as_u16(), start.elapsed().as_secs_f64());
@@ -156,7 +158,7 @@ impl Dispatcher {
                     return refused(&error, place, id);
                 }
                 // The plugin was replaced while the request was parked: afresh, with the new version.
-                Ended::Afresh(asked, staged) => (head, body) = (*asked, staged),
+                Ended::Afresh(again) => arrived = again,
             }
         }
     }
@@ -196,23 +198,31 @@ impl Dispatcher {
 impl Handler for Dispatcher {
     type Body = AnswerBody;
 
-    async fn call(&self, connection: &Arc<Connection>, request: Request<RequestBody>) -> Response<AnswerBody> {
+    fn call(
+        &self,
+        connection: &Arc<Connection>,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Response<AnswerBody>> + Send {
         let start = Instant::now();
         let (id, value) = self.ids.of(request.headers());
         let head_only = request.method() == http::Method::HEAD;
-        let mut answer = self.answer(connection, request, &id, start).await;
-        answer.headers_mut().insert(self.ids.header(), value);
-        if head_only {
-            *answer.body_mut() = AnswerBody::empty();
+        let (parts, body) = request.into_parts();
+        let arrived = Box::new(Arrived { head: Request::from_parts(parts, ()), body: Some(body) });
+        async move {
+            let mut answer = self.answer(connection, arrived, &id, start).await;
+            answer.headers_mut().insert(self.ids.header(), value);
+            if head_only {
+                *answer.body_mut() = AnswerBody::empty();
+            }
+            tracing::debug!(
+                request = &*id,
+                status = answer.status().as_u16(),
+                seconds = start.elapsed().as_secs_f64(),
+                peer = &*connection.peer_address,
+                "answered"
+            );
+            answer
         }
-        tracing::debug!(
-            request = &*id,
-            status = answer.status().as_u16(),
-            seconds = start.elapsed().as_secs_f64(),
-            peer = &*connection.peer_address,
-            "answered"
-        );
-        answer
     }
 }
 

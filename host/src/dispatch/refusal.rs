@@ -2,18 +2,24 @@
 
 use http::{HeaderValue, StatusCode, header};
 
-use crate::auth::Identity;
+use crate::auth::{Identity, Provider};
 use crate::listener::BodyError;
 use crate::plugin::CallError;
 use crate::routing::HostError;
 
 /// 401 with the challenge that fits.
-pub fn unauthenticated(identity: &Identity) -> HostError {
+pub fn unauthenticated(provider: &Provider, identity: &Identity) -> HostError {
     let detail = match identity {
         Identity::Rejected(why) => format!("The credential is not good: {}.", why.as_str()),
-        Identity::Anonymous | Identity::User(_) => "This needs a credential.".to_owned(),
+        Identity::Anonymous | Identity::Unverified(_) | Identity::User(_) => "This needs a credential.".to_owned(),
     };
-    HostError::new(StatusCode::UNAUTHORIZED, detail).with_header(header::WWW_AUTHENTICATE, identity.challenge())
+    HostError::new(StatusCode::UNAUTHORIZED, detail).with_header(header::WWW_AUTHENTICATE, provider.challenge(identity))
+}
+
+/// 503 with `Retry-After`: the credential may be good, and nobody can say.
+pub fn unverified() -> HostError {
+    let detail = "The credential cannot be verified now: the identity service does not say whether it is good.";
+    retry(HostError::new(StatusCode::SERVICE_UNAVAILABLE, detail), 5)
 }
 
 /// 403
@@ -50,6 +56,11 @@ pub fn broken_contract() -> HostError {
     HostError::new(StatusCode::INTERNAL_SERVER_ERROR, "The plugin's answer was not valid.")
 }
 
+/// 500 for a request on which the plugin failed.
+pub fn given_up() -> HostError {
+    HostError::new(StatusCode::INTERNAL_SERVER_ERROR, "The service failed while it worked on the request.")
+}
+
 /// What a call that did not return means to the client.
 pub fn of_call(error: &CallError) -> HostError {
     match error {
@@ -62,9 +73,7 @@ pub fn of_call(error: &CallError) -> HostError {
         CallError::Exhausted => busy("The host has no room for the request."),
         CallError::Gone => busy("The service was replaced while it worked on the request."),
         CallError::Deadline => HostError::new(StatusCode::GATEWAY_TIMEOUT, "The service did not answer in time."),
-        CallError::Failed(_) => {
-            HostError::new(StatusCode::INTERNAL_SERVER_ERROR, "The service failed while it worked on the request.")
-        }
+        CallError::Failed(_) => given_up(),
     }
 }
 

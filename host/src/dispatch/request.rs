@@ -15,44 +15,44 @@ use crate::plugin::bindings::types;
 use crate::plugin::{Call, Plugin};
 use crate::routing::{BodyMode, HostError};
 
-/// A request's body, in the way the route wants it.
+/// A request as it came. On the heap, because each of the futures that hand it on would else keep room for it.
+pub struct Arrived {
+    pub head: Request<()>,
+    /// Until it is taken into memory or received by a step.
+    pub body: Option<RequestBody>,
+}
+
+/// A request's body, unless it stays to be received by a step.
 pub struct Taken {
     /// Whole, in memory.
     pub buffered: Option<Bytes>,
-    /// Still to be received by a step.
-    pub staged: Option<RequestBody>,
     /// The place among the plugin's transfers that a body in memory takes.
     pub permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Take the body by the route's mode.
-pub async fn take_body(
-    plugin: &Plugin,
-    mode: BodyMode,
-    headers: &HeaderMap,
-    body: &mut Option<RequestBody>,
-) -> Result<Taken, HostError> {
-    let nothing = Taken { buffered: None, staged: None, permit: None };
+pub async fn take_body(plugin: &Plugin, mode: BodyMode, arrived: &mut Arrived) -> Result<Taken, HostError> {
+    let nothing = Taken { buffered: None, permit: None };
     match mode {
-        BodyMode::Staged => Ok(Taken { staged: body.take(), ..nothing }),
+        BodyMode::Staged => Ok(nothing),
         BodyMode::None => {
-            let empty = body.as_ref().is_none_or(Body::is_end_stream);
+            let empty = arrived.body.take().is_none_or(|body| body.is_end_stream());
             if empty { Ok(nothing) } else { Err(refuse_size(plugin, 0)) }
         }
         BodyMode::Buffered(limit) => {
-            let Some(body) = body.take().filter(|body| !body.is_end_stream()) else {
+            let Some(body) = arrived.body.take().filter(|body| !body.is_end_stream()) else {
                 return Ok(Taken { buffered: Some(Bytes::new()), ..nothing });
             };
             let limit = u64::from(limit).min(plugin.config.limits.body.get());
-            let stated =
-                headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+            let stated = arrived.head.headers().get(header::CONTENT_LENGTH);
+            let stated = stated.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
             if stated.is_some_and(|stated| stated > limit) {
                 return Err(refuse_size(plugin, limit));
             }
             let permit = transfer(plugin)?;
             let read = Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX)).collect().await;
             match read {
-                Ok(read) => Ok(Taken { buffered: Some(read.to_bytes()), permit: Some(permit), ..nothing }),
+                Ok(read) => Ok(Taken { buffered: Some(read.to_bytes()), permit: Some(permit) }),
                 Err(error) if error.is::<LengthLimitError>() => Err(refuse_size(plugin, limit)),
                 Err(error) => Err(match error.downcast_ref::<BodyError>() {
                     Some(error) => refusal::bad_body(error),
@@ -79,7 +79,7 @@ fn refuse_size(plugin: &Plugin, limit: u64) -> HostError {
 /// A request that a route was found for.
 pub struct Asked {
     pub connection: Arc<Connection>,
-    pub head: Request<()>,
+    pub arrived: Box<Arrived>,
     pub surface: usize,
     pub route: usize,
     /// Of the path template.
@@ -92,11 +92,11 @@ pub struct Asked {
 
 impl Asked {
     pub fn headers(&self) -> &HeaderMap {
-        self.head.headers()
+        self.arrived.head.headers()
     }
 
     pub fn method(&self) -> &str {
-        self.head.method().as_str()
+        self.arrived.head.method().as_str()
     }
 }
 
@@ -114,7 +114,7 @@ impl<'a> View<'a> {
     pub fn new(asked: &'a Asked, call: &'a Call) -> Self {
         let user = match &call.caller {
             Identity::User(user) => Some(user),
-            Identity::Anonymous | Identity::Rejected(_) => None,
+            Identity::Anonymous | Identity::Rejected(_) | Identity::Unverified(_) => None,
         };
         let roles = user.into_iter().flat_map(|user| &user.roles);
         let extra = user.into_iter().flat_map(|user| &user.extra);
@@ -130,7 +130,8 @@ impl<'a> View<'a> {
 
     /// The contract's record of it.
     pub fn request(&self) -> types::Request<'_> {
-        let Asked { connection, head, surface, route, path_start, public_url, body, .. } = self.asked;
+        let Asked { connection, arrived, surface, route, path_start, public_url, body, .. } = self.asked;
+        let head = &arrived.head;
         let uri = head.uri();
         let path = uri.path().get(*path_start..).filter(|path| !path.is_empty()).unwrap_or("/");
         types::Request {
@@ -151,6 +152,7 @@ impl<'a> View<'a> {
             caller: match &self.call.caller {
                 Identity::Anonymous => types::Caller::Anonymous,
                 Identity::Rejected(why) => types::Caller::Rejected(why.as_str()),
+                Identity::Unverified(why) => types::Caller::Unverified(why.as_str()),
                 Identity::User(user) => types::Caller::User(types::UserParam {
                     id: &user.id,
                     name: &user.name,

@@ -2,7 +2,8 @@
 //!
 //! One runner a plugin. It starts jobs that are due while fewer than the plugin's number run, the
 //! periodic ones of the version's descriptor, and `start` once for each version published. While no
-//! version is published (none is loaded, or an upgrade is under way) nothing starts.
+//! version is published (none is loaded, or an upgrade is under way) nothing starts. A periodic job goes
+//! on over a swap in its rhythm, and never beside itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -82,11 +83,15 @@ impl Runner {
             return;
         }
         self.version = version.filter(|version| version.runs_jobs());
-        self.periodic.clear();
         let Some(version) = &self.version else { return };
         let now = Instant::now();
+        let mut before = std::mem::take(&mut self.periodic);
         for (name, every) in &version.surfaces.periodic {
-            let periodic = Periodic { every: *every, next: now + *every, running: Arc::default() };
+            // A job that both versions have keeps its rhythm, and waits for the run that the old one has begun.
+            let periodic = match before.remove(name) {
+                Some(old) => Periodic { every: *every, next: old.next.min(now + *every), ..old },
+                None => Periodic { every: *every, next: now + *every, running: Arc::default() },
+            };
             self.periodic.insert(name.clone(), periodic);
         }
         self.running.spawn(start(self.plugin.clone(), version.clone()));
@@ -287,13 +292,18 @@ async fn run_stored(plugin: &Plugin, version: &Version, id: &str, place: OwnedSe
     Ok(if given_up { Next::Never } else { Next::At(due) })
 }
 
-/// Until one of the watched keys changes, the time is up, or the version is replaced.
+/// Until one of the watched keys changes, the time is up, or the version is replaced: its successor goes on then.
 async fn wait(plugin: &Plugin, version: &Version, watches: &[crate::plugin::bindings::types::Watch], limit: Duration) {
     let watches: Result<Vec<_>, _> = watches.iter().map(|watch| plugin.keys.watch(watch)).collect();
     let Ok(watches) = watches else { return };
+    let mut generation = plugin.generation.subscribe();
+    if version.retired.load(Ordering::Acquire) {
+        return;
+    }
     tokio::select! {
         _ = plugin.keys.store().watch(watches) => {}
         () = tokio::time::sleep(limit) => {}
+        _ = generation.changed() => {}
         () = version.cancelled.cancelled() => {}
     }
 }

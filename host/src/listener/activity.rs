@@ -64,7 +64,11 @@ enum Leftover {
 
 impl Activity {
     pub(super) fn is_busy(&self) -> bool {
-        self.in_flight.load(Ordering::Relaxed) > 0 || self.writing.load(Ordering::Relaxed)
+        self.is_answering() || self.writing.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_answering(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
     }
 
     pub(super) fn begun(&self) -> usize {

@@ -95,6 +95,9 @@ pub struct TlsConfig {
     pub client_ca: Option<PathBuf>,
     /// The oldest version spoken.
     pub min_version: TlsVersion,
+    /// The folder of the plugins' directories. Below it no link is followed: a plugin that writes a certificate must not
+    /// have the listener use another file that only the host may read.
+    pub plugins: Option<PathBuf>,
 }
 
 /// Whether clients show a certificate.

@@ -77,6 +77,9 @@ impl<H: Handler> Site<H> {
         let mut http1 = http1::Builder::new();
         http1
             .header_read_timeout(None)
+            // Else hyper has an empty buffer ready beside the one with the request, to see the client go away.
+            // `Io` sees that, too, and ends the connection.
+            .half_close(true)
             .max_header_size(limits.max_header_bytes)
             .max_buf_size(limits.max_header_bytes.max(BUFFER));
         // Asked for more than these, hyper takes the heap for every request (about a
@@ -114,8 +117,12 @@ impl<H: Handler> Site<H> {
 
     async fn work(&self, transport: Transport, peer: Peer) {
         let limits = &self.shared.limits;
-        let Some((mut stream, is_http2, peer_certificate)) = self.handshake(transport).await else {
-            return;
+        let (mut stream, is_http2, peer_certificate) = match &self.tls {
+            None => (Stream::Plain(transport), false, None),
+            Some(tls) => match Box::pin(self.handshake(tls, transport)).await {
+                Some(shaken) => shaken,
+                None => return,
+            },
         };
         let opened = Instant::now();
         let (is_http2, first) = if is_http2 {
@@ -148,25 +155,22 @@ impl<H: Handler> Site<H> {
             activity: Activity::default(),
         });
         let served = Arc::new(Served { handler: Arc::clone(&self.handler), live: Arc::clone(&live) });
-        let io = Io::new(stream, first, Arc::clone(&live));
+        let io = Io::new(stream, first, Arc::clone(&live), is_http2);
         let service = service_fn(move |request| answer(InFlight::request(Arc::clone(&served)), request));
         if is_http2 {
-            let mut connection = self.http2.serve_connection(io, service);
-            drive(&mut connection, &live, Watch::new(Phase::Idle, opened)).await;
+            let mut connection = Box::new(self.http2.serve_connection(io, service));
+            drive(&mut *connection, &live, Watch::new(Phase::Idle, opened)).await;
         } else {
             let mut connection = self.http1.serve_connection(io, service);
             let end = drive(&mut connection, &live, Watch::new(Phase::Head, opened)).await;
             if end == End::HeadTooSlow {
-                say_timeout(connection.into_parts().io).await;
+                Box::pin(say_timeout(connection.into_parts().io)).await;
             }
         }
     }
 
     /// The stream to speak HTTP over, whether ALPN chose HTTP/2, and the client's certificate.
-    async fn handshake(&self, transport: Transport) -> Option<(Stream, bool, Option<Arc<[u8]>>)> {
-        let Some(tls) = &self.tls else {
-            return Some((Stream::Plain(transport), false, None));
-        };
+    async fn handshake(&self, tls: &Arc<Tls>, transport: Transport) -> Option<(Stream, bool, Option<Arc<[u8]>>)> {
         let metrics = &self.shared.metrics;
         let handshake = async {
             let config = tls.current().await;
@@ -212,49 +216,54 @@ async fn first_bytes(stream: &mut Stream) -> io::Result<(bool, Bytes)> {
     }
 }
 
-async fn answer<H: Handler>(
+type Answer<H> = Response<ResponseBody<<H as Handler>::Body, Arc<Served<H>>>>;
+
+#[expect(clippy::manual_async_fn, reason = "an async fn has room for its arguments twice")]
+fn answer<H: Handler>(
     in_flight: InFlight<Arc<Served<H>>>,
     mut request: Request<Incoming>,
-) -> Result<Response<ResponseBody<H::Body, Arc<Served<H>>>>, Infallible> {
-    let Served { handler, live } = &**in_flight.get();
-    let shared = &live.shared;
-    let version = request.version();
-    // Told to go on, a client that asked first would send a body that nobody wants.
-    let asks_first = request.headers().contains_key(EXPECT);
-    let waits = version != Version::HTTP_2 && !request.body().is_end_stream();
-    if waits {
-        live.activity.want_leftover();
-    }
-    let mut last = false;
-    let mut response = match screen(&mut request, &shared.limits) {
-        Ok(()) => {
-            let request = request.map(|incoming| RequestBody::new(incoming, live));
-            handler.call(&live.connection, request).await.map(Content::Handler)
+) -> impl Future<Output = Result<Answer<H>, Infallible>> + Send {
+    async move {
+        let Served { handler, live } = &**in_flight.get();
+        let shared = &live.shared;
+        let version = request.version();
+        // Told to go on, a client that asked first would send a body that nobody wants.
+        let asks_first = request.headers().contains_key(EXPECT);
+        let waits = version != Version::HTTP_2 && !request.body().is_end_stream();
+        if waits {
+            live.activity.want_leftover();
         }
-        Err(refusal) => {
-            last = true;
-            increment(&shared.metrics.refused_requests);
-            if !request.body().is_end_stream() {
-                live.activity.body_given_up(None);
+        let mut last = false;
+        let mut response = match screen(&mut request, &shared.limits) {
+            Ok(()) => {
+                let request = request.map(|incoming| RequestBody::new(incoming, live));
+                handler.call(&live.connection, request).await.map(Content::Handler)
             }
-            refusal.response().map(Content::Text)
+            Err(refusal) => {
+                last = true;
+                increment(&shared.metrics.refused_requests);
+                if !request.body().is_end_stream() {
+                    live.activity.body_given_up(None);
+                }
+                refusal.response().map(Content::Text)
+            }
+        };
+        if waits
+            && let Some(rest) = live.activity.take_leftover()
+            && (asks_first || !read_away(rest, &live.activity).await)
+        {
+            live.activity.set_spent();
         }
-    };
-    if waits
-        && let Some(rest) = live.activity.take_leftover()
-        && (asks_first || !read_away(rest, &live.activity).await)
-    {
-        live.activity.set_spent();
+        let mut step = usize::MAX;
+        if version == Version::HTTP_2 {
+            step = streams::STEP;
+        } else if last || shared.drain.draining.is_set() || live.activity.is_spent() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            // Told that the answer is 1.0 too, hyper does not add `keep-alive` for an old client.
+            *response.version_mut() = version;
+        }
+        Ok(response.map(|content| ResponseBody::new(content, step, in_flight)))
     }
-    let mut step = usize::MAX;
-    if version == Version::HTTP_2 {
-        step = streams::STEP;
-    } else if last || shared.drain.draining.is_set() || live.activity.is_spent() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        // Told that the answer is 1.0 too, hyper does not add `keep-alive` for an old client.
-        *response.version_mut() = version;
-    }
-    Ok(response.map(|content| ResponseBody::new(content, step, in_flight)))
 }
 
 /// Whether all of a small body that nobody wanted came in time.

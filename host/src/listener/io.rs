@@ -1,9 +1,9 @@
 //! The byte stream under a connection, as hyper sees it.
 //!
-//! Owns three things hyper leaves to its IO: a write that waits too long for the client ends the
-//! connection; bytes read to tell the protocols apart are read once more; and closing while the
-//! client still sends is done so that the client can read the answer. Invariant: reads and writes
-//! that do not wait cost a flag.
+//! Owns four things hyper leaves to its IO: a write that waits too long for the client ends the
+//! connection; bytes read to tell the protocols apart are read once more; a client that goes away
+//! while it is answered ends an HTTP/1 connection; and closing while the client still sends is done
+//! so that the client can read the answer. Invariant: reads and writes that do not wait cost a flag.
 
 use std::io;
 use std::pin::Pin;
@@ -27,6 +27,8 @@ use super::timer::LazyTimer;
 /// unread bytes in it, the kernel would send a reset, and the client might lose the answer that
 /// says why.
 const LINGER: Duration = Duration::from_secs(2);
+/// Bytes read at most to see whether a client is still there. Most have sent nothing more.
+const GLANCE: usize = 64;
 
 /// A connected socket.
 pub(super) enum Transport {
@@ -59,6 +61,7 @@ pub(super) struct Io {
     /// Read already, to be read again first.
     first: Bytes,
     live: Arc<Live>,
+    is_http2: bool,
     timer: LazyTimer,
     /// Since when a write has waited.
     stalled: Option<Instant>,
@@ -72,11 +75,12 @@ enum Closing {
 }
 
 impl Io {
-    pub(super) fn new(stream: Stream, first: Bytes, live: Arc<Live>) -> Self {
+    pub(super) fn new(stream: Stream, first: Bytes, live: Arc<Live>, is_http2: bool) -> Self {
         Self {
             stream: TokioIo::new(stream),
             first,
             live,
+            is_http2,
             timer: LazyTimer::default(),
             stalled: None,
             closing: Closing::No,
@@ -100,6 +104,26 @@ impl Io {
         increment(&self.live.shared.metrics.write_timeouts);
         self.stream.inner().reset_on_close();
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads too slowly")))
+    }
+
+    /// Fails if the client went away while its request is answered. HTTP/2 reads all the time; HTTP/1 would not find out
+    /// before it writes. What comes instead of the end is kept to be read, and later ends are not seen before it is.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.is_http2 || !self.first.is_empty() || !self.live.activity.is_answering() {
+            return Ok(());
+        }
+        let mut glance = [0; GLANCE];
+        let mut buffer = ReadBuf::new(&mut glance);
+        if let Poll::Ready(read) = Pin::new(self.stream.inner_mut()).poll_read(cx, &mut buffer) {
+            read?;
+            if buffer.filled().is_empty() {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the client went away"));
+            }
+            self.first = Bytes::copy_from_slice(buffer.filled());
+            // Whoever waits for these bytes was told of none.
+            cx.waker().wake_by_ref();
+        }
+        Ok(())
     }
 
     /// Reads and discards until the client closes or has had its time.
@@ -144,7 +168,8 @@ impl hyper::rt::Write for Io {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.watch(flushed, cx)
+        ready!(self.watch(flushed, cx))?;
+        Poll::Ready(self.poll_gone(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,15 +1,14 @@
 //! PEM files of a listener: reading them within a bound, and taking out what is asked for.
 //!
 //! A plugin may be the one who writes such a file. So only a regular file of bounded size is read,
-//! opening it never waits, and no byte of it gets into an error: it may be a piece of a key, or
-//! megabytes.
+//! opening it never waits and follows no link that a plugin made, and no byte of it gets into an
+//! error: it may be a piece of a key, or megabytes.
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -18,15 +17,22 @@ use super::ListenError;
 /// Far more than any chain or list of authorities.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The whole file.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, ListenError> {
-    read_bounded(path).map_err(|source| ListenError::File { path: path.to_owned(), source })
+/// The whole file. Below `plugins` no link is followed.
+pub(super) fn read(path: &Path, plugins: Option<&Path>) -> Result<Vec<u8>, ListenError> {
+    read_bounded(path, plugins).map_err(|source| ListenError::File { path: path.to_owned(), source })
 }
 
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+fn read_bounded(path: &Path, plugins: Option<&Path>) -> io::Result<Vec<u8>> {
     // A pipe would otherwise be waited for until somebody writes to it.
-    let unwaiting = OFlags::NONBLOCK.bits().cast_signed();
-    let file = File::options().read(true).custom_flags(unwaiting).open(path)?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = match plugins.and_then(|plugins| Some((plugins, path.strip_prefix(plugins).ok()?))) {
+        Some((plugins, below)) => {
+            let folder = rustix::fs::open(plugins, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            let strictly = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+            File::from(rustix::fs::openat2(folder, below, flags, Mode::empty(), strictly)?)
+        }
+        None => File::from(rustix::fs::open(path, flags, Mode::empty())?),
+    };
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }

@@ -150,12 +150,13 @@ struct Contents {
 
 impl Contents {
     fn read(config: &TlsConfig) -> Result<Self, ListenError> {
+        let read = |path: &Path| pem::read(path, config.plugins.as_deref());
         let client_ca = match &config.client_ca {
-            Some(path) => Some((path.clone(), pem::read(path)?)),
+            Some(path) => Some((path.clone(), read(path)?)),
             None => None,
         };
-        let key = own_key(config).map(|path| pem::read(path)).transpose()?;
-        Ok(Self { cert: pem::read(&config.cert)?, key, client_ca })
+        let key = own_key(config).map(|path| read(path)).transpose()?;
+        Ok(Self { cert: read(&config.cert)?, key, client_ca })
     }
 
     fn digest(&self) -> [u8; 32] {
@@ -198,7 +199,7 @@ impl Contents {
     ) -> Result<Arc<dyn ClientCertVerifier>, ListenError> {
         Ok(match config.client_auth {
             ClientAuth::None => Arc::new(NoClientAuth),
-            ClientAuth::OptionalAny => Arc::new(AnyIssuer(Arc::clone(crypto))),
+            ClientAuth::OptionalAny => Arc::new(AnyIssuer { provider: Arc::clone(crypto) }),
             ClientAuth::Required => {
                 let (path, bytes) = self.client_ca.as_ref().ok_or(ListenError::NoClientCa)?;
                 let bad = |reason| ListenError::ClientCa { path: path.clone(), reason };

@@ -92,6 +92,11 @@ pub(super) fn class(address: IpAddr) -> Class {
 }
 
 impl Range {
+    /// This address alone.
+    pub(super) fn one(address: IpAddr) -> Self {
+        Self { address, prefix: width(address) }
+    }
+
     fn is_one(self) -> bool {
         self.prefix == width(self.address)
     }

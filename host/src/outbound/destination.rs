@@ -32,6 +32,8 @@ pub struct Destination {
     /// None: any.
     port: Option<u16>,
     at: Vec<Range>,
+    /// Whatever the address is.
+    anywhere: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +54,18 @@ pub struct DestinationError {
 }
 
 impl Destination {
+    /// The server of a URL that the operator wrote for the host itself, at whatever address it is.
+    pub(crate) fn of_host(target: &Target) -> Self {
+        let origin = target.origin();
+        let host = match &origin.host {
+            Host::Domain(name) => Pattern::Name(name.clone()),
+            Host::Ipv4(address) => Pattern::Range(Range::one((*address).into())),
+            Host::Ipv6(address) => Pattern::Range(Range::one((*address).into())),
+        };
+        let (text, scheme, port) = (origin.to_string(), origin.scheme, Some(origin.port));
+        Self { text, scheme, host, port, at: Vec::new(), anywhere: true }
+    }
+
     /// Whether a URL is what this line speaks of.
     #[must_use]
     pub fn names(&self, target: &Target) -> bool {
@@ -71,6 +85,9 @@ impl Destination {
     /// Whether this line, which names the URL, lets a connection to this address pass.
     #[must_use]
     pub fn reaches(&self, address: IpAddr) -> bool {
+        if self.anywhere {
+            return class(address) != Class::Never;
+        }
         let fixed = self.port.is_some();
         match (&self.host, self.at.as_slice()) {
             (Pattern::Range(range), _) => range.reaches(address, fixed),
@@ -130,7 +147,7 @@ fn parse(text: &str) -> Result<Destination, &'static str> {
         Some(_) if matches!(host, Pattern::Range(_)) => return Err("an address needs no `at`"),
         Some(at) => at.split(',').map(|range| range.trim().parse()).collect::<Result<_, _>>()?,
     };
-    Ok(Destination { text: text.to_owned(), scheme, host, port, at })
+    Ok(Destination { text: text.to_owned(), scheme, host, port, at, anywhere: false })
 }
 
 /// Host and port; the colons of IPv6 are in brackets.

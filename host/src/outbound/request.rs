@@ -34,6 +34,14 @@ const RESERVED: [HeaderName; 11] = [
     HeaderName::from_static("keep-alive"),
 ];
 
+/// Fields that are kept out of `Debug` and of the memory that HTTP/2 has of fields.
+const SENSITIVE: [HeaderName; 4] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    HeaderName::from_static("x-auth-token"),
+    HeaderName::from_static("x-subject-token"),
+];
+
 /// Fields of the plugin that another origin gets, too, when a redirection leads there.
 const HARMLESS: [HeaderName; 8] = [
     header::ACCEPT,
@@ -141,12 +149,13 @@ impl Checked {
         let mut headers = HeaderMap::with_capacity(request.headers.len());
         for (name, value) in &request.headers {
             let field = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_bytes(value).ok());
-            let Some((field, value)) = field else {
+            let Some((field, mut value)) = field else {
                 return wrong(format!("the header {name:?} is not well formed"));
             };
             if is_reserved(&field) {
                 return wrong(format!("the header `{field}` is set by the host"));
             }
+            value.set_sensitive(SENSITIVE.contains(&field));
             headers.append(field, value);
         }
         if let Some(field) = request.credential.as_ref().and_then(Credential::field)

@@ -11,8 +11,8 @@ wasmtime::component::bindgen!({
         package plugbay:host;
 
         world contract {
-            include plugbay:plugin/full@0.1.0;
-            include plugbay:plugin/granted@0.1.0;
+            include plugbay:plugin/full@1.0.0;
+            include plugbay:plugin/granted@1.0.0;
         }
     ",
     world: "plugbay:host/contract",

@@ -15,7 +15,7 @@ use crate::config::PluginConfig;
 /// The package of the contract.
 pub const PACKAGE: &str = "plugbay:plugin";
 /// The version this host serves.
-pub const VERSION: &str = "0.1.0";
+pub const VERSION: &str = "1.0.0";
 
 /// How an interface of the contract comes to a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub struct Asks {
     pub exports: BTreeSet<String>,
 }
 
-/// An import or export name taken apart: `plugbay:plugin/kv@0.1.0`.
+/// An import or export name taken apart: `plugbay:plugin/kv@1.0.0`.
 struct Name<'a> {
     package: &'a str,
     interface: &'a str,
@@ -77,8 +77,7 @@ impl<'a> Name<'a> {
         Self { package, interface, version }
     }
 
-    /// Whether a host serving [`VERSION`] can serve this version: the same `0.minor`, or later the
-    /// same major.
+    /// Whether a host serving [`VERSION`] can serve this version: the same major, or below 1.0 the same `0.minor`.
     fn compatible(&self) -> bool {
         self.version.is_some_and(|asked| track(asked) == track(VERSION))
     }
@@ -236,7 +235,7 @@ mod tests {
         assert!(refuse_exports(&[]).unwrap().contains("nothing"));
         assert!(refuse_exports(&["wasi:cli/run@0.2.0"]).unwrap().contains("wasi:cli/run"));
         assert!(refuse_exports(&["wasi:http/incoming-handler@0.2.0"]).unwrap().contains("not served yet"));
-        assert!(refuse_exports(&["plugbay:plugin/handler@0.2.0"]).unwrap().contains("0.1.0"));
-        assert_eq!(refuse_exports(&["plugbay:plugin/handler@0.1.3"]), None);
+        assert!(refuse_exports(&["plugbay:plugin/handler@0.1.0"]).unwrap().contains("1.0.0"));
+        assert_eq!(refuse_exports(&["plugbay:plugin/handler@1.0.3"]), None);
     }
 }

@@ -1,21 +1,17 @@
-//! Secrets that the operator gives a plugin, in files.
+//! Secrets that the operator gives a plugin: in files, or as the token of a service account.
 //!
 //! Owns their form in the configuration and the reading of the files. They are read each time they are used, so that a
 //! replaced file counts from then on, and nothing of it stays in memory. Invariant: a file that
 //! others on the machine may read is refused.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use http::HeaderName;
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
-use super::MAX_RECORD;
 use super::record::Secret;
 use crate::outbound::{Credential, Destination, Form, Identity};
+use crate::private_file;
 
 /// A secret of the operator. Of a text, the end of the last line is left out.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -67,6 +63,26 @@ pub enum Given {
         /// File of the key: all its bytes count.
         file: PathBuf,
     },
+    /// The token that a service account has at its Keystone at the time, as `X-Auth-Token`, for these destinations.
+    Keystone {
+        /// Name of the `[auth.NAME]` table with the account.
+        auth: String,
+        /// `SCHEME://HOST[:PORT]`, as in the allow-list, without `at`.
+        destinations: Vec<Destination>,
+    },
+}
+
+/// What is behind a line of the configuration.
+pub(super) enum Held {
+    /// It was in files.
+    Here(Secret),
+    /// It has to be asked for.
+    AtKeystone {
+        /// Where.
+        auth: String,
+        /// What it is for.
+        destinations: Vec<Destination>,
+    },
 }
 
 impl Given {
@@ -79,12 +95,13 @@ impl Given {
             | Self::Json { file, .. }
             | Self::HmacKey { file } => vec![file],
             Self::Identity { certificate, key } => vec![certificate, key],
+            Self::Keystone { .. } => Vec::new(),
         }
     }
 
     /// Read it. Blocks. The error is for the log and the operator, not for the plugin.
-    pub(super) fn read(&self) -> Result<Secret, String> {
-        match self {
+    pub(super) fn read(&self) -> Result<Held, String> {
+        let secret = match self {
             Self::Basic { user, file, destinations } => {
                 credential(Form::Basic { user: user.clone() }, file, destinations)
             }
@@ -99,43 +116,25 @@ impl Given {
             }
             Self::Identity { certificate, key } => {
                 // It is no secret, whoever may read it.
-                let chain = bytes(certificate, false)?.to_vec();
-                let key = bytes(key, true)?;
+                let chain = private_file::public(certificate)?;
+                let key = private_file::private(key)?;
                 Identity::from_pem(&chain, &key).map_err(|error| error.to_string())?;
                 Ok(Secret::Identity { chain, key })
             }
-            Self::HmacKey { file } => match bytes(file, true)? {
+            Self::HmacKey { file } => match private_file::private(file)? {
                 key if key.is_empty() => Err(format!("{}: it is empty", file.display())),
                 key => Ok(Secret::HmacKey(key)),
             },
-        }
+            Self::Keystone { auth, destinations } => {
+                return Ok(Held::AtKeystone { auth: auth.clone(), destinations: destinations.clone() });
+            }
+        };
+        secret.map(Held::Here)
     }
 }
 
 fn credential(form: Form, file: &Path, destinations: &[Destination]) -> Result<Secret, String> {
-    let bytes = bytes(file, true)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{}: it is not text", file.display()))?;
-    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
-    let value = Zeroizing::new(text.to_owned());
+    let value = private_file::text(file)?;
     let made = Credential::new(form, value, destinations.to_vec());
     made.map(Secret::Credential).map_err(|error| format!("{}: {error}", file.display()))
-}
-
-fn bytes(path: &Path, private: bool) -> Result<Zeroizing<Vec<u8>>, String> {
-    let failed = |error: io::Error| format!("{}: {error}", path.display());
-    let mut file = File::open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(format!("{}: it is not a file", path.display()));
-    }
-    if private && metadata.mode() & 0o007 != 0 {
-        return Err(format!("{0}: everybody on this machine may use it; run `chmod o= {0}`", path.display()));
-    }
-    let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
-    if length > MAX_RECORD {
-        return Err(format!("{}: it has more than {MAX_RECORD} bytes", path.display()));
-    }
-    let mut bytes = Zeroizing::new(vec![0; length]);
-    file.read_exact(&mut bytes).map_err(failed)?;
-    Ok(bytes)
 }

@@ -1,7 +1,7 @@
 //! Secrets of one plugin: kept sealed, used by name, never read back.
 //!
-//! Owns names, kinds and limits, and which of two secrets of one name counts: the operator's, given in files
-//! ([`Given`]). What plugins hand over or have made lies sealed in the store ([`vault`]). Does not own what is done with
+//! Owns names, kinds and limits, and which of two secrets of one name counts: the operator's, given in files or as the
+//! token of a service account ([`Given`]). What plugins hand over or have made lies sealed in the store ([`vault`]). Does not own what is done with
 //! a secret: [`Identity`] and [`Credential`] are for the host's own client, HMAC is done here.
 //!
 //! Invariants: there is no way to get a secret's content out, only its public part; content is in no text, neither
@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderName;
 use zeroize::Zeroizing;
 
 pub use certificate::MAX_DAYS;
@@ -26,12 +27,15 @@ pub use error::SecretError;
 pub use given::Given;
 pub use record::Kind;
 
+use given::Held;
 use record::Secret;
 use vault::{Existing, Vault};
 
 use crate::blob::Algorithm;
 use crate::capability::crypto::{KeyRing, hmac};
-use crate::outbound::{Credential, Destination, Fingerprint, Form, Identity};
+use crate::keystone::{Keystones, ServiceToken};
+use crate::outbound::{Credential, CredentialError, Destination, Fingerprint, Form, Identity};
+use crate::private_file;
 use crate::store::Store;
 
 /// Longest name, in bytes.
@@ -39,12 +43,13 @@ pub const MAX_NAME: usize = 128;
 /// Most secrets of one plugin, beside those of the operator.
 pub const MAX_SECRETS: u64 = 256;
 /// Most bytes of one secret, and of a file of the operator.
-pub const MAX_RECORD: usize = 64 * 1024;
+pub const MAX_RECORD: usize = private_file::MAX_LENGTH;
 
 /// The secrets of one plugin.
 pub struct Secrets {
     vault: Vault,
     given: BTreeMap<String, Given>,
+    keystones: Keystones,
 }
 
 /// A secret of the operator that cannot be used: which, and why. For the operator, not for the plugin.
@@ -85,13 +90,20 @@ impl Secrets {
         ring: Arc<KeyRing>,
         plugin: &str,
         given: &BTreeMap<String, Given>,
+        keystones: Keystones,
     ) -> Result<Self, GivenError> {
         for (name, secret) in given {
             let wrong = |reason| GivenError { name: name.clone(), reason };
             check_name(name).map_err(|error| wrong(error.to_string()))?;
-            secret.read().map_err(wrong)?;
+            if let Held::AtKeystone { auth, destinations } = secret.read().map_err(wrong)? {
+                // Whether it could be sent, with something in place of the token.
+                token_for("token", destinations).map_err(|error| wrong(error.to_string()))?;
+                if !keystones.contains_key(&auth) {
+                    return Err(wrong(format!("there is no Keystone in [auth.{auth}]")));
+                }
+            }
         }
-        Ok(Self { vault: Vault::new(store, ring, plugin), given: given.clone() })
+        Ok(Self { vault: Vault::new(store, ring, plugin), given: given.clone(), keystones })
     }
 
     /// Keep a credential, in place of one of the same name. Durable when it returns.
@@ -179,6 +191,25 @@ impl Secrets {
         }
     }
 
+    /// Another credential in place of one that a server refused; none if there is no other.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn credential_in_place_of(
+        &self,
+        name: &str,
+        refused: &Credential,
+    ) -> Result<Option<Credential>, SecretError> {
+        let Some(Given::Keystone { auth, destinations }) = self.given.get(name) else { return Ok(None) };
+        let Some(keystone) = self.keystones.get(auth) else { return Ok(None) };
+        let made = match keystone.token_in_place_of(refused.value()).await {
+            Ok(Some(token)) => credential_of(&token, destinations.clone()).map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        };
+        made.map_err(|why| of_no_use(name, &why))
+    }
+
     /// HMAC of some bytes under a kept key.
     ///
     /// # Errors
@@ -222,19 +253,41 @@ impl Secrets {
         self.vault.put(name, &secret.write(), existing).await
     }
 
+    async fn token(&self, auth: &str, to: Vec<Destination>) -> Result<Secret, String> {
+        let keystone = self.keystones.get(auth).ok_or_else(|| format!("there is no Keystone in [auth.{auth}]"))?;
+        let token = keystone.token().await.map_err(|error| error.to_string())?;
+        credential_of(&token, to).map(Secret::Credential)
+    }
+
     async fn get(&self, name: &str) -> Result<Secret, SecretError> {
         check_name(name)?;
         if let Some(given) = self.given.get(name).cloned() {
             let read = tokio::task::spawn_blocking(move || given.read()).await;
-            let read = read.unwrap_or_else(|error| Err(error.to_string()));
-            return read.map_err(|error| {
-                tracing::error!(secret = name, %error, "a secret of the operator cannot be used");
-                SecretError::Storage(format!("the operator's secret `{name}` cannot be used; the log says why"))
-            });
+            let read = match read.unwrap_or_else(|error| Err(error.to_string())) {
+                Ok(Held::Here(secret)) => Ok(secret),
+                Ok(Held::AtKeystone { auth, destinations }) => self.token(&auth, destinations).await,
+                Err(error) => Err(error),
+            };
+            return read.map_err(|error| of_no_use(name, &error));
         }
         let record = self.vault.get(name).await?.ok_or_else(|| SecretError::NotFound(name.to_owned()))?;
         Secret::read(&record).ok_or_else(|| SecretError::Storage(format!("the stored secret `{name}` is damaged")))
     }
+}
+
+/// For the log, and for the plugin.
+fn of_no_use(name: &str, error: &str) -> SecretError {
+    tracing::error!(secret = name, %error, "a secret of the operator cannot be used");
+    SecretError::Storage(format!("the operator's secret `{name}` cannot be used; the log says why"))
+}
+
+fn credential_of(token: &ServiceToken, to: Vec<Destination>) -> Result<Credential, String> {
+    token_for(token.value(), to).map_err(|error| error.to_string())
+}
+
+fn token_for(token: &str, to: Vec<Destination>) -> Result<Credential, CredentialError> {
+    let form = Form::Header(HeaderName::from_static("x-auth-token"));
+    Credential::new(form, Zeroizing::new(token.to_owned()), to)
 }
 
 fn check_name(name: &str) -> Result<(), SecretError> {

@@ -31,7 +31,7 @@ impl Place {
     }
 
     fn with(&self, plugin: &str, given: &str) -> Result<Secrets, GivenError> {
-        Secrets::open(self.store.clone(), self.ring.clone(), plugin, &toml::from_str(given).unwrap())
+        Secrets::open(self.store.clone(), self.ring.clone(), plugin, &toml::from_str(given).unwrap(), Keystones::new())
     }
 
     /// A file that only its owner may read.
@@ -228,6 +228,41 @@ fn files_of_the_operator_are_checked_with_words() {
     }
     for wrong in ["kind = \"x\"", "kind = \"hmac-key\", file = \"x\", mode = 1", "file = \"x\""] {
         assert!(toml::from_str::<BTreeMap<String, Given>>(&format!("one = {{ {wrong} }}")).is_err(), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_accounts_token_is_a_credential_that_is_made_anew_when_it_is_refused() {
+    use crate::keystone::tests::stand_in::StandIn;
+    let (place, server) = (Place::new(), StandIn::start().await);
+    let keystones: Keystones = [("cloud".to_owned(), Arc::new(server.client()))].into();
+    let given = |line: &str, keystones: &Keystones| {
+        let given = toml::from_str(&format!("one = {{ kind = \"keystone\", {line} }}")).unwrap();
+        Secrets::open(place.store.clone(), place.ring.clone(), "a", &given, keystones.clone())
+    };
+    let line = "auth = \"cloud\", destinations = [\"http://deckhand.test\"]";
+    let secrets = given(line, &keystones).unwrap();
+    // Nobody logs in before it is used.
+    assert_eq!(server.logins(), 0);
+    let first = secrets.credential("one").await.unwrap();
+    let header = Form::Header("x-auth-token".parse().unwrap());
+    assert_eq!((first.form(), first.value().as_str()), (&header, "service-1"));
+    assert!(first.is_for(&Target::parse("http://deckhand.test/x").unwrap()));
+    assert!(!first.is_for(&Target::parse("http://other.test/x").unwrap()));
+    let second = secrets.credential_in_place_of("one", &first).await.unwrap().unwrap();
+    assert_eq!(second.value().as_str(), "service-2");
+    assert!(secrets.credential_in_place_of("one", &second).await.unwrap().is_none());
+    assert!(matches!(secrets.hmac("one", Algorithm::Sha256, b"").await, Err(SecretError::WrongKind { .. })));
+    let own = secrets.put_credential("one", Form::Bearer, secret("x"), to("https://x.test")).await;
+    assert!(matches!(own, Err(SecretError::Operators(_))), "{own:?}");
+    // A file's secret has no other in its place.
+    secrets.put_credential("kept", Form::Bearer, secret("x"), to("https://x.test")).await.unwrap();
+    assert!(secrets.credential_in_place_of("kept", &first).await.unwrap().is_none());
+    let nowhere: Keystones = [("cloud".to_owned(), Arc::new(StandIn::nowhere().client()))].into();
+    let error = given(line, &nowhere).unwrap().credential("one").await.unwrap_err().to_string();
+    assert_eq!(error, "the operator's secret `one` cannot be used; the log says why");
+    for wrong in ["auth = \"x\", destinations = [\"http://d.test\"]", "auth = \"cloud\", destinations = []"] {
+        assert!(given(wrong, &keystones).is_err(), "{wrong}");
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Settings {
     pub design_credential: Option<String>,
     /// Posted tasks at work at once; the others wait in the order they came.
     pub tasks_at_once: usize,
+    /// Days for which the newest build data of a node that is in no inventory is kept after its task was deleted.
+    pub build_data_days: u32,
     /// Where nodes report; the id of the boot action is put behind it.
     pub report_url: String,
     /// What `WWW-Authenticate` names as the identity service.
@@ -36,6 +38,7 @@ impl Default for Settings {
             design_limit: 8 * 1024 * 1024,
             design_credential: None,
             tasks_at_once: 6,
+            build_data_days: 365,
             report_url: "http://localhost:9000/api/v1.0/bootactions/".to_owned(),
             identity_url: "http://localhost:5000/v3".to_owned(),
             minutes: Minutes::default(),
@@ -153,6 +156,10 @@ pub struct Maas {
     pub credential: Option<String>,
     /// The API key itself, `consumer:token:secret`, where there is no credential.
     pub api_key: Option<String>,
+    /// Whether networks, interfaces and disks were configured in MaaS by hand, so that the steps that are about them have
+    /// nothing to do. Otherwise they fail.
+    #[serde(default)]
+    pub configured_by_hand: bool,
 }
 
 /// Another service.

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use plugbay_sdk::civil::Civil;
 use serde::{Deserialize, Serialize};
 
 /// Microseconds since 1970 in UTC.
@@ -48,27 +49,10 @@ impl Moment {
 
     /// `2026-03-01 12:30:00.000001`.
     pub fn text(self) -> String {
-        let seconds = self.0 / 1_000_000;
-        let (year, month, day) = date(seconds / 86_400);
-        let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+        let Civil { year, month, day, hour, minute, second } = Civil::of(self.0 / 1_000_000);
         let micros = self.0 % 1_000_000;
         format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}")
     }
-}
-
-/// Year, month and day of a day since 1970.
-///
-/// Years are counted from 1 March of the year 0, so that leap days come last: an era of 400 years has 146,097
-/// days, and five months from March have 153.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year + next, month, day)
 }
 
 #[cfg(test)]

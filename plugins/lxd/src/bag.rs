@@ -97,7 +97,7 @@ pub fn check(value: Value) -> Checked {
 /// A JSON merge patch on a bag: null and the empty string delete.
 pub fn merged(bag: &Bag, patch: Value) -> Value {
     let Value::Object(patch) = patch else { return patch };
-    let mut merged: Map<String, Value> = bag.iter().map(|(key, text)| (key.clone(), text.as_str().into())).collect();
+    let mut merged = object(bag);
     for (key, value) in patch {
         match value {
             Value::Null => drop(merged.remove(&key)),
@@ -189,8 +189,16 @@ fn check_entry(value: &Value) -> Result<Entry, (&'static str, String)> {
 
 /// The bag as JSON text with sorted keys.
 pub fn text(bag: &Bag) -> String {
-    let object: Map<String, Value> = bag.iter().map(|(key, text)| (key.clone(), text.as_str().into())).collect();
-    Value::Object(object).to_string()
+    Value::Object(object(bag)).to_string()
+}
+
+/// The certificates of a bag that was checked when it was written, each once, in the order of its list.
+pub fn entries(bag: &Bag) -> Vec<Entry> {
+    check(Value::Object(object(bag))).entries
+}
+
+fn object(bag: &Bag) -> Map<String, Value> {
+    bag.iter().map(|(key, text)| (key.clone(), text.as_str().into())).collect()
 }
 
 /// The strong entity tag of a content, with its quotes.

@@ -48,6 +48,7 @@ pub(super) struct State {
     pub users: Vec<User>,
     pub tokens: BTreeMap<String, TokenInfo>,
     pub rules: Vec<(String, Vec<String>)>,
+    pub challenge: Option<String>,
     /// Of the request being handled; none in jobs.
     pub caller: Option<Caller>,
 }
@@ -218,6 +219,11 @@ impl Host {
     /// A token that `identity.lookup` finds.
     pub fn add_token(&self, token: &str, user: User) {
         self.state(|state| state.tokens.insert(token.to_owned(), TokenInfo { user, expires: None }));
+    }
+
+    /// What `identity.challenge` answers, in place of that of tokens in a file.
+    pub fn set_challenge(&self, challenge: &str) {
+        self.state(|state| state.challenge = Some(challenge.to_owned()));
     }
 
     /// A certificate that parsing these bytes (one DER, or a whole PEM text) gives. More calls with one PEM add to it.

@@ -97,6 +97,7 @@ fn admit(app: &TestApp, access: &Access, caller: &Caller) -> Result<(), u16> {
     match (access, caller) {
         (Access::Open | Access::Plugin, _) | (Access::Authenticated, Caller::User(_)) => Ok(()),
         (Access::Authenticated | Access::RoleRule(_), Caller::Anonymous | Caller::Rejected(_)) => Err(401),
+        (Access::Authenticated | Access::RoleRule(_), Caller::Unverified(_)) => Err(503),
         (Access::RoleRule(rule), Caller::User(user)) => {
             let rules = &app.descriptor().rules;
             let satisfied =
@@ -150,6 +151,7 @@ impl Exchange<'_> {
                 }
                 Step::Park(park) => self.park(park),
                 Step::Receive(receive) => self.receive(receive),
+                Step::Fail(why) => return self.fail(&why),
             };
             assert!(
                 continuation.len() <= CONTINUATION,
@@ -161,6 +163,11 @@ impl Exchange<'_> {
             step = self.app.plugin.resume(self.request, &continuation, event);
         }
         panic!("the answer does not come to an end: {STEPS} steps, the last one is {step:?}");
+    }
+
+    fn fail(&mut self, why: &str) {
+        assert!(self.head.is_none(), "the answer breaks off: {why}");
+        self.head = Some(Head::new(500));
     }
 
     fn begun(&self, head: &Option<Head>) -> bool {

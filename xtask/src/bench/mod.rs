@@ -5,6 +5,7 @@
 
 mod amphora;
 mod cases;
+mod drydock;
 mod idle;
 mod images;
 mod load;
@@ -30,6 +31,7 @@ cargo xtask bench [OPTIONS]
   --rounds N            how often everything is measured (5)
   --seconds N           how long each measurement takes (3)
   --only PART           one of small, objects, images, details, occi
+  --only PART           one of small, objects, images, details, drydock
   --wasmtime PATH       the wasmtime 48 to compare with (the one on the path)
 ";
 
@@ -56,6 +58,8 @@ enum Part {
     Details,
     /// Pages of machines, also beside pyssf.
     Occi,
+    /// A site of two thousand nodes beside the same rules natively.
+    Drydock,
 }
 
 impl Part {
@@ -66,6 +70,7 @@ impl Part {
             "images" => Ok(Self::Images),
             "details" => Ok(Self::Details),
             "occi" => Ok(Self::Occi),
+            "drydock" => Ok(Self::Drydock),
             _ => Err(Failure(format!("no part {name}\n\n{USAGE}"))),
         }
     }
@@ -78,7 +83,7 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome {
         return Ok(());
     }
     let options = parse(arguments)?;
-    if which("wrk").is_none() {
+    if options.only != Some(Part::Drydock) && which("wrk").is_none() {
         return Err("the load generator `wrk` is not on the path; install the package of that name".into());
     }
     let wasmtime = wasmtime(options.wasmtime.as_ref())?;
@@ -103,6 +108,9 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome {
     }
     if wanted(Part::Occi) {
         report::occi(&occi::measure(workspace, &directory.join("occi"), options.rounds, options.length)?);
+    }
+    if wanted(Part::Drydock) {
+        report::validations(&drydock::measure(workspace, &directory.join("drydock"), options.rounds)?);
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::amphora::Details;
 use super::cases::Case;
+use super::drydock::{NODES, Validations};
 use super::idle::Idle;
 use super::images::{COUNTS, Pages};
 use super::objects::Objects;
@@ -128,6 +129,18 @@ pub fn occi(measured: &Clouds) {
         let name = format!("{rendering}: {our:.0}/s, pyssf {their:.0}/s");
         line(&name, &format!("{:.1}", our / their), &format!(">= {RENDERED}"), our / their >= RENDERED);
     }
+}
+
+/// How many times as long as natively the plugin may take over a design.
+const VALIDATION_COST: f64 = 3.0;
+
+/// Print what validating a large design took.
+pub fn validations(measured: &Validations) {
+    let (Some(plugin), Some(native)) = (median(&measured.plugin), median(&measured.native)) else { return };
+    println!("\n{:<60}{:>10}{:>11}", format!("validating a design of {NODES} nodes"), "measured", "bar");
+    let name = format!("plugin, request and all: {plugin:.0} ms, native rules: {native:.0} ms");
+    let cost = plugin / native;
+    line(&name, &format!("{cost:.2}"), &format!("<= {VALIDATION_COST}"), cost <= VALIDATION_COST);
 }
 
 fn line(name: &str, value: &str, bar: &str, passed: bool) {

@@ -164,3 +164,21 @@ fn only_faults_of_the_listener_make_accept_back_off() {
     assert_eq!(complaint.due(now + Duration::from_secs(2)), None);
     assert_eq!(complaint.due(now + Duration::from_secs(31)), Some(2));
 }
+
+#[tokio::test]
+async fn what_comes_while_a_request_is_answered_is_the_next_request() {
+    let server = start(loopback()).await;
+    let mut stream = server.connect().await;
+    send(&mut stream, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    within(server.probe.held.acquire()).await.unwrap().forget();
+    let next = format!("GET /{} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "next".repeat(100));
+    for half in [&next[..200], &next[200..]] {
+        send(&mut stream, half).await;
+        // Time to be seen: another connection has had its turn.
+        server.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    }
+    server.probe.release.notify_waiters();
+    assert!(read_answer(&mut stream).await.ends_with("released"));
+    let second = read_all(&mut stream).await;
+    assert!(second.contains(&format!("GET /{}", "next".repeat(100))), "{second}");
+}

@@ -159,13 +159,32 @@ fn only_regular_files_of_bounded_size_are_read() {
     let pipe = pki.path("pipe");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
     for (path, reason) in [(pipe, "not a regular file"), (pki.path("."), "not a regular file")] {
-        assert!(pem::read(&path).unwrap_err().to_string().contains(reason));
+        assert!(pem::read(&path, None).unwrap_err().to_string().contains(reason));
     }
     let file = pki.path("file");
     std::fs::write(&file, vec![b'x'; 1 << 20]).unwrap();
-    assert_eq!(pem::read(&file).unwrap().len(), 1 << 20);
+    assert_eq!(pem::read(&file, None).unwrap().len(), 1 << 20);
     std::fs::write(&file, vec![b'x'; (1 << 20) + 1]).unwrap();
-    assert!(pem::read(&file).unwrap_err().to_string().contains("more than 1 MiB"));
+    assert!(pem::read(&file, None).unwrap_err().to_string().contains("more than 1 MiB"));
+}
+
+#[test]
+fn a_link_that_a_plugin_made_is_not_followed() {
+    let pki = Pki::new();
+    let plugins = pki.path("plugins");
+    let own = plugins.join("a");
+    std::fs::create_dir_all(own.join("real")).unwrap();
+    std::fs::write(pki.path("host.pem"), "the host's").unwrap();
+    std::fs::write(own.join("real/own.pem"), "the plugin's").unwrap();
+    std::os::unix::fs::symlink("../../host.pem", own.join("cert.pem")).unwrap();
+    std::os::unix::fs::symlink("real", own.join("linked")).unwrap();
+    for path in ["cert.pem", "linked/own.pem", "../../host.pem"] {
+        assert!(pem::read(&own.join(path), Some(&plugins)).is_err(), "{path}");
+    }
+    assert_eq!(pem::read(&own.join("real/own.pem"), Some(&plugins)).unwrap(), b"the plugin's");
+    // Links of the operator are, wherever they lead.
+    std::os::unix::fs::symlink("host.pem", pki.path("live.pem")).unwrap();
+    assert_eq!(pem::read(&pki.path("live.pem"), Some(&plugins)).unwrap(), b"the host's");
 }
 
 proptest! {

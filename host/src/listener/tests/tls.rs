@@ -64,6 +64,7 @@ impl Pki {
             client_auth,
             client_ca: Some(self.path("ca.pem")),
             min_version: TlsVersion::V1_2,
+            plugins: None,
         });
         config
     }
@@ -141,6 +142,18 @@ async fn requests_come_over_tls_of_either_version() {
         assert!(answer.contains("GET /x at \"localhost\" over https"), "{answer}");
         assert!(answer.ends_with("certificate=0"), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_ends_the_handler() {
+    let pki = Pki::new();
+    let server = start(pki.config(ClientAuth::None)).await;
+    let client = pki.client(None, b"http/1.1", &rustls::version::TLS13);
+    let mut stream = connect(&server, client).await.unwrap();
+    send(&mut stream, "GET /hold HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    within(server.probe.held.acquire()).await.unwrap().forget();
+    within(stream.shutdown()).await.unwrap();
+    within(server.probe.gone.acquire()).await.unwrap().forget();
 }
 
 #[tokio::test]

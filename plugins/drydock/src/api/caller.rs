@@ -45,11 +45,21 @@ pub(super) fn admit<'a>(call: &Call<'a>, rule: &str) -> Result<&'a User, Refusal
     let user = match &call.request.caller {
         Caller::User(user) => user,
         Caller::Anonymous | Caller::Rejected(_) => {
-            let challenge = format!("Keystone uri=\"{}\"", call.settings.identity_url);
-            return Err(Refusal::error(401, "Unauthenticated").header("www-authenticate", challenge));
+            return Err(Refusal::error(401, "Unauthenticated").header("www-authenticate", challenge(call)?));
+        }
+        Caller::Unverified(_) => {
+            let refusal = Refusal::error(503, "The identity service cannot be asked now").retry();
+            return Err(refusal.header("retry-after", "5".to_owned()));
         }
     };
     allow(rule).map(|()| user)
+}
+
+/// Where to log in. Where no Keystone looks at tokens, clients of Drydock still expect one to be named.
+fn challenge(call: &Call<'_>) -> Result<String, Refusal> {
+    let challenge = identity::challenge().map_err(Broken::from)?;
+    let named = challenge.starts_with("Keystone ");
+    Ok(if named { challenge } else { format!("Keystone uri=\"{}\"", call.settings.identity_url) })
 }
 
 /// 403 unless the rule lets the caller in.

@@ -139,7 +139,7 @@ fn dressed(mut step: Step) -> Step {
     let head = match &mut step {
         Step::Done(answer) => Some(&mut answer.head),
         Step::More(more) => more.head.as_mut(),
-        Step::Park(_) | Step::Receive(_) => None,
+        Step::Park(_) | Step::Receive(_) | Step::Fail(_) => None,
     };
     if let Some(head) = head {
         let id = ids::uuid().unwrap_or_default();

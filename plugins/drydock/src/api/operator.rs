@@ -56,6 +56,7 @@ fn context(host: &str) -> Result<Answer, Problem> {
         &json!({
             "node_name": context.node_name,
             "task_id": context.task_id,
+            "posted_task_id": context.root,
             "key": context.key,
             "actions": actions,
         }),

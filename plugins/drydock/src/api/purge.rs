@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
 use super::{Call, Going, caller};
+use crate::engine::sweep;
 use crate::fault::Broken;
 use crate::store::writer::Writer;
 use crate::store::{keys, plan, queue};
@@ -71,10 +72,11 @@ fn step(cursor: &mut Cursor) -> Result<bool, Broken> {
     }
     writer.flush()?;
     if !page.more && cursor.deleted > 0 {
-        // Deleted tasks may have been at work.
+        // Deleted tasks may have been at work, and have left what nobody else needs.
         let mut tx = kv::Transaction::new();
         tx.enqueue(queue::dispatch());
         tx.commit()?;
+        sweep::begin()?;
     }
     Ok(page.more)
 }

@@ -19,6 +19,9 @@ pub const SCHEMA: &str = "DD001";
 /// Code of documents that cannot be processed.
 pub const PROCESSING: &str = "DD000";
 
+/// Faults after which nothing more is read.
+const FAULTS: usize = 1_000;
+
 /// Longest name: what fits into keys and paths.
 const NAME: usize = 255;
 
@@ -58,6 +61,9 @@ pub enum LoadError {
     /// It is no YAML, or more than it may be.
     #[error("{0}")]
     Yaml(#[from] yaml::Error),
+    /// Its documents together are more than can be worked with.
+    #[error("the design holds too many values")]
+    TooLarge,
 }
 
 /// The documents of a site. Nodes and boot actions keep their order.
@@ -87,11 +93,17 @@ pub struct Design {
 /// If the stream as a whole cannot be read; faults of documents come with the design.
 pub fn read(bytes: &[u8]) -> Result<(Design, Vec<Fault>), LoadError> {
     let text = std::str::from_utf8(bytes).map_err(|_| LoadError::Encoding)?;
-    let documents = yaml::documents(text, yaml::Limits::of_bytes(bytes.len()))?;
     let mut reader = Reader::default();
-    for document in documents {
-        if let Err(fault) = reader.take(document) {
-            reader.faults.push(fault);
+    let mut held = 0_usize;
+    for document in yaml::documents(text, yaml::Limits::of_bytes(bytes.len())) {
+        let yaml::Document { value, values } = document?;
+        match reader.take(value) {
+            Ok(false) => {}
+            Ok(true) => held = held.saturating_add(values),
+            Err(fault) => reader.faults.push(fault),
+        }
+        if held > yaml::HELD || reader.faults.len() >= FAULTS {
+            return reader.give_up(held);
         }
     }
     Ok((reader.design, reader.faults))
@@ -105,10 +117,21 @@ struct Reader {
 }
 
 impl Reader {
-    fn take(&mut self, document: Value) -> Result<(), Fault> {
+    /// What a stream comes to whose rest is not read.
+    fn give_up(mut self, held: usize) -> Result<(Design, Vec<Fault>), LoadError> {
+        if held > yaml::HELD {
+            return Err(LoadError::TooLarge);
+        }
+        let text = format!("After {FAULTS} faults the rest of the design was not read");
+        self.faults.push(Fault { code: PROCESSING, text, document: None });
+        Ok((self.design, self.faults))
+    }
+
+    /// Take a document; whether it is one of a design, and not passed over.
+    fn take(&mut self, document: Value) -> Result<bool, Fault> {
         let lost = |text: &str| Fault { code: PROCESSING, text: text.to_owned(), document: None };
         let mut document = match document {
-            Value::Null => return Ok(()),
+            Value::Null => return Ok(false),
             Value::Object(map) => map,
             _ => return Err(lost("A document is not a map")),
         };
@@ -117,7 +140,7 @@ impl Reader {
         };
         let mut parts = schema.split('/');
         let (Some("drydock"), Some(kind), version) = (parts.next(), parts.next(), parts.next()) else {
-            return Ok(());
+            return Ok(false);
         };
         let name = document.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
         let Some(name) = name.filter(|name| !name.is_empty()).map(str::to_owned) else {
@@ -136,7 +159,7 @@ impl Reader {
             return Err(fault(PROCESSING, format!("{kind} {name} is there twice")));
         }
         let data = document.remove("data").unwrap_or_default();
-        self.place(kind, name, data).map_err(|(code, text)| fault(code, text))
+        self.place(kind, name, data).map(|()| true).map_err(|(code, text)| fault(code, text))
     }
 
     fn place(&mut self, kind: &str, name: String, data: Value) -> Result<(), (&'static str, String)> {

@@ -22,6 +22,9 @@ impl Engine<'_> {
         {
             boot::give_up(node, &task.id)?;
         }
+        if let (Action::DestroyNode, [node], Standing::Success) = (task.action, task.scope.as_slice(), result.status) {
+            boot::forget(node)?;
+        }
         if task.is_root() {
             plan::forget(&task.root)?;
         }

@@ -15,6 +15,7 @@ mod loading;
 mod parts;
 mod reports;
 mod stage;
+pub mod sweep;
 pub mod terminate;
 mod work;
 
@@ -32,6 +33,9 @@ use crate::world::World;
 /// Seconds between two looks at posted tasks whose job is gone.
 const LOOK: u32 = 60;
 
+/// Seconds of a day.
+const DAY: u32 = 24 * 60 * 60;
+
 /// What a task's job works with.
 pub(crate) struct Engine<'a> {
     pub world: &'a World,
@@ -43,10 +47,12 @@ pub(crate) type Next = Result<Outcome, Broken>;
 
 /// Have the plugin run tasks.
 pub fn attach(plugin: Plugin, world: &World) -> Plugin {
-    let (of_task, of_queue) = (world.clone(), world.clone());
+    let (of_task, of_queue, of_sweep) = (world.clone(), world.clone(), world.clone());
     plugin
         .job(tasks::JOB, move |job: &Job| run(&of_task, job))
         .job(queue::JOB, |_: &Job| -> Result<(), Broken> { queue::promote(Settings::load()?.tasks_at_once) })
+        .job(sweep::JOB, move |job: &Job| sweep::run(&of_sweep, job))
+        .every("sweep-daily", DAY, JobScope::Shared, |_: &Job| sweep::begin())
         .every("look-after-tasks", LOOK, JobScope::Shared, move |_: &Job| look(&of_queue))
 }
 

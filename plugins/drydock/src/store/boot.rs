@@ -34,6 +34,13 @@ pub struct NodeContext {
     pub actions: Vec<(String, ActionRef)>,
 }
 
+impl NodeContext {
+    /// Whether a boot action is one of this deployment.
+    pub fn lists(&self, action: &str) -> bool {
+        self.actions.iter().any(|(id, _)| id == action)
+    }
+}
+
 /// Where a boot action is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -139,6 +146,21 @@ pub fn give_up(node: &str, task: &str) -> Result<(), Broken> {
             tx.commit()?;
         }
     }
+    Ok(())
+}
+
+/// The node is no more: nobody may ask for its boot data, and nobody waits for its reports.
+///
+/// # Errors
+/// Those of the store.
+pub fn forget(node: &str) -> Result<(), Broken> {
+    kv::transact(|tx| {
+        if let Some(context) = tx.get_json::<NodeContext>(&keys::boot_node(node))? {
+            release(tx, &context.value);
+            tx.delete(keys::boot_node(node));
+        }
+        Ok::<_, Broken>(())
+    })?;
     Ok(())
 }
 

@@ -94,6 +94,31 @@ pub fn of_task(task: &str) -> Result<Vec<Value>, Broken> {
 }
 
 impl Record {
+    /// The node.
+    pub fn node(&self) -> &str {
+        &self.node_name
+    }
+
+    /// The task that collected it.
+    pub fn task(&self) -> Option<&str> {
+        self.task_id.as_deref()
+    }
+
+    /// What made it.
+    pub fn generator(&self) -> &str {
+        &self.generator
+    }
+
+    /// When.
+    pub fn collected(&self) -> Moment {
+        self.collected_date
+    }
+
+    /// The blob that has its data, if one has.
+    pub fn blob(&self) -> Option<&str> {
+        self.data.blob()
+    }
+
     fn view(&self) -> Result<Value, Broken> {
         Ok(json!({
             "node_name": self.node_name,

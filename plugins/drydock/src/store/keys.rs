@@ -29,6 +29,16 @@ pub const MESSAGES: &str = "m/";
 pub const QUEUE: &str = "q/";
 /// The inventory.
 pub const INVENTORY: &str = "h/";
+/// All build data.
+pub const BUILD_DATA: &str = "b/";
+/// All boot actions of nodes.
+pub const BOOT_ACTIONS: &str = "a/";
+/// All boot contexts.
+pub const BOOT_NODES: &str = "n/";
+/// All contents of boot actions.
+pub const CONTENTS: &str = "d/";
+/// Designs of tasks at work.
+pub const PLANS: &str = "p/";
 
 /// A task.
 pub fn task(id: &str) -> String {

@@ -81,21 +81,64 @@ fn keep_text(key: &str, text: &str, now: Moment) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Boot actions are kept by their content, so that nodes and deployments share them.
+/// A boot action by its content, so that nodes and deployments share it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Kept {
+    content: Content,
+    /// When a task last needed it.
+    used: Moment,
+}
+
 fn keep_action(action: &BootAction, now: Moment) -> Result<String, Broken> {
     let text = serde_json::to_string(action)?;
     let digest = plugbay_sdk::crypto::hex(&plugbay_sdk::crypto::sha256(text.as_bytes())?);
     let key = keys::content(&digest);
-    if kv::get(&key)?.is_none() {
-        kv::transact(|tx| {
-            if tx.get(&key)?.is_none() {
-                let content = Content::keep(tx, &text, now)?;
-                tx.put_json(&*key, &content)?;
-            }
-            Ok::<_, Broken>(())
-        })?;
-    }
+    kv::transact(|tx| {
+        let kept = tx.get_json::<Kept>(&key)?.map(|kept| kept.value.content);
+        let content = match kept {
+            Some(content) => content,
+            None => Content::keep(tx, &text, now)?,
+        };
+        tx.put_json(&*key, &Kept { content, used: now })?;
+        Ok::<_, Broken>(())
+    })?;
     Ok(digest)
+}
+
+/// Forget the content under a key, unless a task needed it after that moment.
+///
+/// # Errors
+/// Those of the store.
+pub fn forget_action(key: &str, before: Moment) -> Result<(), Broken> {
+    kv::transact(|tx| {
+        let kept = tx.get_json::<Kept>(key)?.map(|kept| kept.value);
+        if let Some(kept) = kept.filter(|kept| kept.used < before) {
+            if let Some(blob) = kept.content.blob() {
+                tx.drop_blob(blob);
+            }
+            tx.delete(key);
+        }
+        Ok::<_, Broken>(())
+    })?;
+    Ok(())
+}
+
+/// Posted tasks whose designs are kept.
+///
+/// # Errors
+/// Those of the store.
+pub fn at_work() -> Result<Vec<String>, Broken> {
+    let mut roots: Vec<String> = Vec::new();
+    loop {
+        let mut scan = kv::prefix(keys::PLANS).limit(1);
+        if let Some(last) = roots.last() {
+            // Behind everything of that task.
+            scan = scan.after(&format!("{}\u{7f}", keys::plan(last)));
+        }
+        let Some(first) = scan.page()?.entries.into_iter().next() else { return Ok(roots) };
+        let rest = first.key.strip_prefix(keys::PLANS).unwrap_or_default();
+        roots.push(rest.split('/').next().unwrap_or_default().to_owned());
+    }
 }
 
 /// A boot action by its digest.
@@ -103,8 +146,8 @@ fn keep_action(action: &BootAction, now: Moment) -> Result<String, Broken> {
 /// # Errors
 /// Those of the host.
 pub fn action(digest: &str) -> Result<Option<BootAction>, Broken> {
-    match kv::get_json::<Content>(&keys::content(digest))? {
-        Some(content) => Ok(Some(serde_json::from_str(&content.value.read()?)?)),
+    match kv::get_json::<Kept>(&keys::content(digest))? {
+        Some(kept) => Ok(Some(serde_json::from_str(&kept.value.content.read()?)?)),
         None => Ok(None),
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod bootactions;
 mod designs;
 mod orchestration;
+mod retention;
 mod tasks;
 
 use std::cell::Cell;

@@ -2,7 +2,8 @@
 //!
 //! Owns what a stream may cost: bytes are bounded by the caller, values by [`Limits`]. Aliases count with all that they
 //! stand for, so a document that doubles itself line by line ends at the bound and not at the end of memory. The parser gives events
-//! and keeps nothing; values are made here. Plain scalars are read as YAML 1.1, which designs are written for.
+//! and keeps nothing; values are made here, a document at a time. Plain scalars are read as YAML 1.1, which designs are
+//! written for.
 //! Not here: what a document means.
 
 mod scalar;
@@ -14,23 +15,35 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use serde_json::{Map, Value};
 
+/// What a list counts for, in scalars: about what it takes in memory.
+const LIST: usize = 2;
+/// What a map counts for.
+const MAP: usize = 12;
+
 /// What a stream may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Scalars, lists and maps in all, those behind aliases counted each time.
+    /// Values of one document, in scalars, those behind aliases counted each time.
     pub values: usize,
-    /// Bytes of text in all, counted likewise.
+    /// Bytes of text of one document, counted likewise.
     pub text: usize,
+    /// Values of all documents.
+    pub work: usize,
     /// Lists and maps within each other.
     pub depth: usize,
 }
 
 impl Limits {
-    /// For a stream of at most this many bytes: what it can say without aliases, and as much again with them.
+    /// For a stream of at most this many bytes: what it can say without aliases, some more with them, and not more than
+    /// fits into the memory of an instance.
     pub fn of_bytes(bytes: usize) -> Limits {
-        Limits { values: (bytes / 4).max(1_000), text: bytes.saturating_mul(2).max(4_096), depth: 64 }
+        let values = bytes.saturating_mul(3).clamp(1_000, HELD);
+        Limits { values, text: bytes.saturating_mul(2).max(4_096), work: values.saturating_mul(10), depth: 64 }
     }
 }
+
+/// Values that fit into the memory of an instance, in scalars.
+pub const HELD: usize = 800_000;
 
 /// Why a stream was not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,18 +59,38 @@ pub enum Error {
     TooLarge(usize, &'static str),
 }
 
-/// The documents of a stream, in order. Empty ones are null.
-///
-/// # Errors
-/// See [`Error`].
-pub fn documents(text: &str, limits: Limits) -> Result<Vec<Value>, Error> {
+/// The documents of a stream, in order, each as it is read. Nothing comes after an error.
+pub fn documents(text: &str, limits: Limits) -> impl Iterator<Item = Result<Document, Error>> {
+    let mut parser = Parser::new_from_str(text);
     let mut reader = Reader::new(limits);
-    for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| Error::Broken(error.marker().line(), error.info().to_owned()))?;
-        reader.line = span.start.line();
-        reader.take(event)?;
-    }
-    Ok(reader.done)
+    let mut broken = false;
+    std::iter::from_fn(move || {
+        while !broken {
+            let taken = match parser.next()? {
+                Ok((event, span)) => {
+                    reader.line = span.start.line();
+                    reader.take(event)
+                }
+                Err(error) => Err(Error::Broken(error.marker().line(), error.info().to_owned())),
+            };
+            broken = taken.is_err();
+            match taken {
+                Ok(None) => {}
+                Ok(Some(document)) => return Some(Ok(document)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        None
+    })
+}
+
+/// A document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// What it says; null if it is empty.
+    pub value: Value,
+    /// How many values that are, in scalars.
+    pub values: usize,
 }
 
 /// A value, and what it counts against the limits.
@@ -90,30 +123,34 @@ struct Reader {
     line: usize,
     values: usize,
     text: usize,
+    work: usize,
     stack: Vec<Frame>,
     anchors: HashMap<usize, Sized>,
     root: Option<Value>,
-    done: Vec<Value>,
 }
 
 impl Reader {
     fn new(limits: Limits) -> Reader {
         let (stack, anchors) = (Vec::new(), HashMap::new());
-        Reader { limits, line: 0, values: 0, text: 0, stack, anchors, root: None, done: Vec::new() }
+        Reader { limits, line: 0, values: 0, text: 0, work: 0, stack, anchors, root: None }
     }
 
-    fn take(&mut self, event: Event<'_>) -> Result<(), Error> {
+    /// Take an event; the document if it was its end.
+    fn take(&mut self, event: Event<'_>) -> Result<Option<Document>, Error> {
+        if matches!(event, Event::DocumentEnd) {
+            self.anchors.clear();
+            self.text = 0;
+            let values = std::mem::take(&mut self.values);
+            return Ok(Some(Document { value: self.root.take().unwrap_or(Value::Null), values }));
+        }
+        self.go_on(event).map(|()| None)
+    }
+
+    fn go_on(&mut self, event: Event<'_>) -> Result<(), Error> {
         match event {
-            Event::Nothing | Event::StreamStart | Event::StreamEnd => Ok(()),
-            Event::DocumentStart(_) => {
-                self.anchors.clear();
-                self.root = None;
-                Ok(())
-            }
-            Event::DocumentEnd => {
-                self.done.push(self.root.take().unwrap_or(Value::Null));
-                Ok(())
-            }
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
+            // Each has a price, so that many empty ones end somewhere, too.
+            Event::DocumentStart(_) => self.count(1, 0),
             Event::Alias(id) => self.alias(id),
             Event::Scalar(text, style, anchor, tag) => {
                 let value = self.scalar(&text, style, tag.as_deref())?;
@@ -122,11 +159,11 @@ impl Reader {
             }
             Event::SequenceStart(anchor, tag) => {
                 self.plain_tag(tag.as_deref(), "seq")?;
-                self.open(Open::List(Vec::new()), anchor)
+                self.open(Open::List(Vec::new()), LIST, anchor)
             }
             Event::MappingStart(anchor, tag) => {
                 self.plain_tag(tag.as_deref(), "map")?;
-                self.open(Open::Map { map: Map::new(), key: None, merged: Vec::new() }, anchor)
+                self.open(Open::Map { map: Map::new(), key: None, merged: Vec::new() }, MAP, anchor)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
         }
@@ -146,7 +183,8 @@ impl Reader {
     fn count(&mut self, values: usize, text: usize) -> Result<(), Error> {
         self.values = self.values.saturating_add(values);
         self.text = self.text.saturating_add(text);
-        if self.values > self.limits.values {
+        self.work = self.work.saturating_add(values);
+        if self.values > self.limits.values || self.work > self.limits.work {
             return Err(Error::TooLarge(self.line, "holds too many values"));
         }
         if self.text > self.limits.text {
@@ -155,12 +193,12 @@ impl Reader {
         Ok(())
     }
 
-    fn open(&mut self, open: Open, anchor: usize) -> Result<(), Error> {
-        self.count(1, 0)?;
+    fn open(&mut self, open: Open, values: usize, anchor: usize) -> Result<(), Error> {
+        self.count(values, 0)?;
         if self.stack.len() >= self.limits.depth {
             return Err(Error::TooLarge(self.line, "is nested too deeply"));
         }
-        self.stack.push(Frame { open, anchor, values: 1, text: 0 });
+        self.stack.push(Frame { open, anchor, values, text: 0 });
         Ok(())
     }
 

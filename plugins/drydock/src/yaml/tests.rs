@@ -5,7 +5,12 @@ use serde_json::json;
 
 use super::*;
 
-const LIMITS: Limits = Limits { values: 10_000, text: 100_000, depth: 32 };
+const LIMITS: Limits = Limits { values: 10_000, text: 100_000, work: 20_000, depth: 32 };
+
+/// All documents at once.
+fn documents(text: &str, limits: Limits) -> Result<Vec<Value>, Error> {
+    super::documents(text, limits).map(|document| document.map(|document| document.value)).collect()
+}
 
 fn one(text: &str) -> Value {
     documents(text, LIMITS).unwrap().remove(0)
@@ -46,6 +51,18 @@ fn aliases_count_with_all_that_they_stand_for() {
     assert!(matches!(documents(&bomb, Limits::of_bytes(1 << 22)), Err(Error::TooLarge(..))));
     let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1_000), "*a, ".repeat(200));
     assert!(matches!(documents(&long, LIMITS), Err(Error::TooLarge(..))));
+}
+
+#[test]
+fn many_small_things_count_for_what_they_take() {
+    let wide = "a: 1\n---\n".repeat(2_000);
+    assert!(matches!(documents(&wide, LIMITS), Err(Error::TooLarge(..))));
+    let maps = format!("[{}]", "{}, ".repeat(900));
+    assert!(matches!(documents(&maps, LIMITS), Err(Error::TooLarge(..))));
+    assert!(documents(&format!("[{}]", "1, ".repeat(900)), LIMITS).is_ok());
+    // What a document held is free for the next.
+    let each = format!("[{}]\n---\n", "1, ".repeat(4_000));
+    assert_eq!(documents(&each.repeat(4), LIMITS).unwrap().len(), 5);
 }
 
 #[test]

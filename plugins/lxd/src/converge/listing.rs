@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use plugbay_sdk::Problem;
 use plugbay_sdk::kv::{self, COMMIT_LIMIT, Transaction};
 
-use super::Run;
+use super::{Run, after};
 use crate::certificate::Certificate;
 use crate::store::nodes::Seen;
 use crate::store::records::{Ledger, State};
@@ -35,6 +35,11 @@ pub fn compare(run: &Run<'_>, leader: &Seen) -> Result<Result<(), TrustError>, P
         let wanted = unknown.remove(fingerprint);
         let name = actual.get(fingerprint).map(String::as_str);
         let version = leader.status.server_version.as_deref();
+        match ledger.state {
+            State::Registered => run.turns_at(after(ledger.not_after)),
+            State::Failed => run.turns_at(ledger.next_attempt),
+            State::Pending | State::Removing => {}
+        }
         if let Some(settled) = settled(&ledger, wanted, name, run.began) {
             marks.put(fingerprint, Some(&settled))?;
         } else if !wanted || is_due(&ledger, version, run.began) {

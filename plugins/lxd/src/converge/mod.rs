@@ -14,6 +14,7 @@ pub mod one;
 pub mod probe;
 pub mod stores;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -142,6 +143,8 @@ pub struct Run<'a> {
     pub next: i64,
     /// When a node that is away is to be withdrawn, milliseconds since 1970.
     pub grace: i64,
+    /// When the first of the certificates that were looked at runs out or becomes valid, milliseconds since 1970.
+    pub turns: Cell<i64>,
     /// The nodes asked how they are.
     pub probed: Probed,
 }
@@ -166,6 +169,18 @@ impl Run<'_> {
     fn wake_at(&mut self, at: i64) {
         self.next = self.next.min(at);
     }
+
+    /// A certificate is to be looked at again at that time, milliseconds since 1970: it runs out then, or becomes valid.
+    pub fn turns_at(&self, at: i64) {
+        if at > self.began {
+            self.turns.set(self.turns.get().min(at));
+        }
+    }
+}
+
+/// The first millisecond after the last second in which a certificate is good.
+fn after(not_after: i64) -> i64 {
+    not_after.saturating_add(1).saturating_mul(1_000)
 }
 
 fn pass(outside: &Outside, store: &str) -> Result<Outcome, Problem> {
@@ -192,6 +207,7 @@ fn pass(outside: &Outside, store: &str) -> Result<Outcome, Problem> {
         began: now,
         next: i64::MAX,
         grace: i64::MAX,
+        turns: Cell::new(i64::MAX),
         probed: Probed::default(),
     };
     let due = poke.is_some() || now >= known.next_list || run.leader().is_none();
@@ -201,6 +217,10 @@ fn pass(outside: &Outside, store: &str) -> Result<Outcome, Problem> {
     let result = work_off(&mut run, due, &mut work)?;
     if due {
         probe::rest(&mut run)?;
+    }
+    if result != Worked::Failed {
+        // Who waits for the bag is told when something leaves it, not when the next look would be.
+        work.next_list = work.next_list.min(run.turns.get());
     }
     if work != known {
         let mut tx = Transaction::new();

@@ -1,17 +1,23 @@
 //! One certificate in one store: what is wanted, what is known, and the requests that bring them together.
 //!
 //! Section 3.6. Invariants: the intent is on disk before the POST; a certificate is deleted only if we put it there, and
-//! never if it is a credential of ours.
+//! never if it is a credential of ours; what a POST may still bring is not forgotten.
 
 use plugbay_sdk::kv::{self, Transaction};
 use plugbay_sdk::{Problem, crypto};
 
-use super::{Run, backoff};
+use super::{Run, after, backoff};
 use crate::certificate::{Certificate, Unfit};
 use crate::store::nodes::Seen;
 use crate::store::records::{Failure, Ledger, State};
 use crate::store::{index, keys, relations};
 use crate::trust::{Client, TrustError};
+
+/// Milliseconds in which a POST without an answer may still come through: it waits in a node that was silent, or on its
+/// way. Longer than any node takes for one.
+const UNDER_WAY: i64 = 60_000;
+/// Milliseconds between two looks for what such a POST brought.
+const LOOK: i64 = 5_000;
 
 /// What came of a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +93,10 @@ impl One<'_> {
             _ => {}
         }
         match self.ledger.state {
-            State::Registered => return Ok(Look::Settled),
+            State::Registered => {
+                self.run.turns_at(after(certificate.not_after));
+                return Ok(Look::Settled);
+            }
             State::Failed if self.is_final() => return Ok(Look::Settled),
             _ if self.ledger.next_attempt > self.now => return Ok(Look::Later(self.ledger.next_attempt)),
             _ => {}
@@ -110,20 +119,25 @@ impl One<'_> {
             Some(name) => name,
             None => self.mark()?,
         };
+        let loose = self.ledger.loose;
         self.ledger.state = State::Pending;
         self.ledger.intent = Some(name.clone());
+        self.ledger.loose = self.now + UNDER_WAY;
         self.keep()?;
         let projects = self.leader.node.projects.as_ref().unwrap_or(&self.run.settings.projects);
-        match self.client.add(&certificate.der, &name, projects) {
+        let added = self.client.add(&certificate.der, &name, projects);
+        if added.as_ref().err().is_none_or(TrustError::is_over) {
+            self.ledger.loose = loose;
+        }
+        match added {
             Ok(()) => self.registered(Some(name)),
             Err(error) => match error.status() {
                 Some(409) => self.was_there(&name),
                 Some(400) => self.refused(&error),
                 Some(404) => {
                     self.ledger.intent = None;
-                    self.ledger.next_attempt = self.now + backoff::SLOW;
+                    self.slowly();
                     self.failed("project_not_found", &error)?;
-                    // The next listing finds it due.
                     Ok(Look::Settled)
                 }
                 _ => Err(self.stop(error)),
@@ -146,7 +160,7 @@ impl One<'_> {
                     message: format!("the trust store has it as a certificate of type {}", entry.kind),
                     http_status: Some(409),
                 });
-                self.ledger.next_attempt = self.now + backoff::SLOW;
+                self.slowly();
                 self.keep()?;
                 Ok(Look::Settled)
             }
@@ -169,8 +183,10 @@ impl One<'_> {
             name,
             since: self.now,
             not_after: self.ledger.not_after,
+            loose: self.ledger.loose,
             ..Ledger::default()
         };
+        self.run.turns_at(after(self.ledger.not_after));
         self.keep()?;
         Ok(Look::Settled)
     }
@@ -189,11 +205,18 @@ impl One<'_> {
         Ok(Look::Settled)
     }
 
+    /// To be tried again when the next listing finds it due, which comes soon enough.
+    fn slowly(&mut self) {
+        self.ledger.next_attempt = self.now + backoff::SLOW;
+        self.run.turns_at(self.ledger.next_attempt);
+    }
+
     /// Known without asking.
     fn unfit(&mut self, unfit: Unfit, certificate: &Certificate) -> Result<Look, Stop> {
         self.ledger.state = State::Failed;
         self.ledger.error = Some(Failure::of(unfit));
         self.ledger.next_attempt = if unfit == Unfit::NotYetValid { certificate.not_before * 1000 } else { 0 };
+        self.run.turns_at(self.ledger.next_attempt);
         self.keep()?;
         Ok(Look::Settled)
     }
@@ -252,14 +275,19 @@ impl One<'_> {
         match self.client.get(self.fingerprint) {
             Ok(Some(entry)) if entry.name == *name => {}
             // It is gone, or somebody else's by now.
-            Ok(_) => return Ok(Look::Settled),
+            Ok(_) => return Ok(self.gone()),
             Err(error) => return Err(self.stop(error)),
         }
         match self.client.delete(self.fingerprint) {
-            Ok(()) => Ok(Look::Settled),
-            Err(error) if error.status() == Some(404) => Ok(Look::Settled),
+            Ok(()) => Ok(self.gone()),
+            Err(error) if error.status() == Some(404) => Ok(self.gone()),
             Err(error) => Err(self.stop(error)),
         }
+    }
+
+    /// It is not there, and may come yet.
+    fn gone(&self) -> Look {
+        if self.now < self.ledger.loose { Look::Later(self.now + LOOK) } else { Look::Settled }
     }
 
     /// A name that says whose the entry is, and that nobody else gives one: the end is random.

@@ -158,9 +158,7 @@ fn change(
     relations::write(relation, keys::FACADE_UNIT, |old| {
         let bag = old.map(|(bag, _)| bag.clone()).unwrap_or_default();
         let mut names = names(&bag);
-        let object = bag.iter().map(|(key, text)| (key.clone(), text.as_str().into())).collect();
-        let known = bag::check(Value::Object(object)).entries;
-        let mut entries: BTreeMap<String, (String, String)> = known
+        let mut entries: BTreeMap<String, (String, String)> = bag::entries(&bag)
             .into_iter()
             .map(|entry| {
                 let fingerprint = entry.certificate.fingerprint;

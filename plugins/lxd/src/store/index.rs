@@ -93,7 +93,7 @@ fn try_settle(relation: &str, unit: &str, now: i64) -> Result<(), Problems> {
         return forget_units(relation, &mark, touch.version, now);
     }
     let wanted = match relations::bag_of(relation, unit)? {
-        Some((bag, _)) => entries(&bag),
+        Some((bag, _)) => bag::entries(&bag),
         None => Vec::new(),
     };
     let changes = changes(relation, unit, wanted)?;
@@ -130,11 +130,6 @@ fn try_settle(relation: &str, unit: &str, now: i64) -> Result<(), Problems> {
         forget_certificate(&fingerprint)?;
     }
     Ok(())
-}
-
-fn entries(bag: &bag::Bag) -> Vec<Entry> {
-    let object = bag.iter().map(|(key, text)| (key.clone(), text.as_str().into())).collect();
-    bag::check(serde_json::Value::Object(object)).entries
 }
 
 fn changes(relation: &str, unit: &str, wanted: Vec<Entry>) -> Result<Vec<Change>, kv::Error> {

@@ -129,6 +129,8 @@ pub struct Ledger {
     pub name: Option<String>,
     /// The entry's name in a POST of which the outcome is not known. Written before the POST.
     pub intent: Option<String>,
+    /// Until when a POST that got no answer may still come through, milliseconds since 1970.
+    pub loose: i64,
     /// Since when the store is known to have it, milliseconds since 1970.
     pub since: i64,
     /// End of the certificate, seconds since 1970.

@@ -19,10 +19,7 @@ fn cluster() -> (Lab, Trust) {
 #[test]
 fn one_post_settles_all_members() {
     let (lab, _) = cluster();
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (relation, certificate) = lab.wanted();
     let trusted = vec![fingerprint(&certificate)];
     assert_eq!(lab.trusted(&relation), [("host-a".to_owned(), trusted.clone()), ("host-b".to_owned(), trusted)]);
     let posts =
@@ -33,10 +30,7 @@ fn one_post_settles_all_members() {
 #[test]
 fn another_member_deletes_what_the_one_that_is_down_added() {
     let (lab, trust) = cluster();
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (relation, certificate) = lab.wanted();
     lab.world.mode(&endpoint("a"), Mode::Down);
     lab.later();
     lab.as_operator("DELETE", &format!("/v1/relations/{relation}")).send().expect(202);
@@ -90,10 +84,7 @@ fn a_member_that_missed_a_change_is_brought_up_before_it_is_believed() {
 #[test]
 fn removing_one_member_leaves_the_store_to_the_other() {
     let (lab, trust) = cluster();
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (relation, certificate) = lab.wanted();
     lab.as_operator("DELETE", "/v1/nodes/a").send().expect(204);
     lab.run();
     assert!(trust.borrow().contains_key(&fingerprint(&certificate)));

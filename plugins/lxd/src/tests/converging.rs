@@ -1,9 +1,12 @@
 //! From the bag to the trust store and back: sections 1.3 to 1.6 and 3.6.
 
+use plugbay_sdk::Outcome;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::outside::Clock;
 use crate::outside::fake::Mode;
+use crate::store::keys;
 
 #[test]
 fn nothing_is_published_before_the_node_confirmed_it() {
@@ -147,12 +150,29 @@ fn a_certificate_that_runs_out_leaves_the_bag_at_once_and_the_store_soon() {
 }
 
 #[test]
+fn the_worker_comes_back_when_a_certificate_runs_out_or_becomes_valid() {
+    for (from, to, seconds, registered) in [(2020, 2027, 11, [1, 0]), (2027, 2028, 10, [0, 1])] {
+        let (lab, _) = Lab::with_node();
+        let relation = lab.relation("app");
+        // Ten seconds before the end of 2026.
+        lab.world.pass(1_798_761_590 - lab.world.now_ms() / 1_000);
+        lab.write(&relation, 0, &[&lab.maker.between("c", from, to)]).expect(200);
+        let outcomes = lab.app.run_jobs();
+        let Outcome::Park((_, wait)) = outcomes[0].1 else { panic!("{outcomes:?}") };
+        assert_eq!(i64::from(wait), seconds * 1_000);
+        assert_eq!(lab.registered(&relation).len(), registered[0]);
+        let seen = lab.host().version(&keys::published(&relation));
+        lab.world.pass(seconds);
+        lab.app.run_jobs();
+        assert_ne!(lab.host().version(&keys::published(&relation)), seen, "who waits is woken");
+        assert_eq!(lab.registered(&relation).len(), registered[1]);
+    }
+}
+
+#[test]
 fn what_an_administrator_deleted_is_registered_again() {
     let (lab, trust) = Lab::with_node();
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (_, certificate) = lab.wanted();
     trust.borrow_mut().remove(&fingerprint(&certificate));
     lab.later();
     assert!(trust.borrow().contains_key(&fingerprint(&certificate)));
@@ -200,10 +220,7 @@ fn a_node_with_projects_restricts_what_it_gets() {
     let mut body = lab.node_body("a", 1);
     body["projects"] = json!(["demo"]);
     lab.as_operator("PUT", "/v1/nodes/a").json(&body).send().expect(201);
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (_, certificate) = lab.wanted();
     let held = trust.borrow().get(&fingerprint(&certificate)).cloned().unwrap();
     assert!(held.restricted && held.projects == ["demo"]);
 }

@@ -4,7 +4,9 @@ use plugbay_sdk::Outcome;
 use serde_json::json;
 
 use super::*;
-use crate::outside::fake::Mode;
+use crate::outside::fake::{Held, Mode};
+use crate::store::keys;
+use crate::store::records::Ledger;
 
 fn node_state(lab: &Lab, name: &str) -> String {
     lab.get(&format!("/v1/nodes/{name}"))["state"].as_str().unwrap().to_owned()
@@ -13,10 +15,7 @@ fn node_state(lab: &Lab, name: &str) -> String {
 #[test]
 fn a_removal_owed_to_a_node_that_is_down_survives_a_restart_and_is_paid() {
     let (lab, trust) = Lab::with_node();
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (relation, certificate) = lab.wanted();
     lab.world.mode(&endpoint("a"), Mode::Down);
     lab.as_operator("DELETE", &format!("/v1/relations/{relation}")).send().expect(202);
     lab.later();
@@ -54,10 +53,7 @@ fn a_silent_node_is_offline_and_the_others_go_on() {
     lab.node("b", 2).expect(201);
     lab.run();
     lab.world.mode(&endpoint("a"), Mode::Silent);
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (relation, certificate) = lab.wanted();
     assert!(other.borrow().contains_key(&fingerprint(&certificate)));
     assert_eq!(node_state(&lab, "a"), "offline");
     let expected = [("host-a".to_owned(), vec![]), ("host-b".to_owned(), vec![fingerprint(&certificate)])];
@@ -68,10 +64,7 @@ fn a_silent_node_is_offline_and_the_others_go_on() {
 #[test]
 fn a_node_that_is_away_stays_published_for_the_grace_time_only() {
     let (lab, _) = Lab::with_node();
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (relation, _) = lab.wanted();
     let etag = |lab: &Lab| {
         let path = format!("/v1/relations/{relation}/provider/data");
         lab.as_operator("GET", &path).send().expect(200).header("etag").unwrap().to_owned()
@@ -144,6 +137,32 @@ fn an_answer_that_never_came_is_settled_without_a_second_entry() {
     lab.later();
     assert_eq!(lab.state(&certificate, "a")["owned"], true);
     assert_eq!(lab.registered(&relation).len(), 1);
+}
+
+#[test]
+fn a_post_that_comes_through_when_it_is_wanted_no_more_is_taken_back() {
+    let (lab, trust) = Lab::with_node();
+    let relation = lab.relation("app");
+    let certificate = lab.maker.pem("c");
+    lab.world.mode(&endpoint("a"), Mode::Silent);
+    lab.write(&relation, 0, &[&certificate]).expect(200);
+    lab.app.run_jobs();
+    let ledger = lab.host().get(&keys::ledger(&hex::encode([1; 32]), &fingerprint(&certificate))).unwrap();
+    let name = serde_json::from_slice::<Ledger>(&ledger).unwrap().intent.unwrap();
+    lab.write(&relation, 0, &[]).expect(200);
+    lab.world.mode(&endpoint("a"), Mode::Up);
+    lab.world.pass(1);
+    lab.run();
+    assert_eq!(node_state(&lab, "a"), "online");
+    assert_eq!(trust.borrow().len(), 1);
+    assert_eq!(lab.get("/v1/certificates").as_array().unwrap().len(), 1, "it may come yet");
+    let late = Held { name, kind: "client".into(), restricted: false, projects: vec![], der: der(&certificate) };
+    trust.borrow_mut().insert(fingerprint(&certificate), late);
+    lab.world.pass(6);
+    lab.run();
+    assert_eq!(trust.borrow().len(), 1);
+    lab.later();
+    assert_eq!(lab.get("/v1/certificates"), json!([]));
 }
 
 #[test]

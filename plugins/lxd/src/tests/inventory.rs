@@ -93,10 +93,7 @@ fn a_node_that_owes_nothing_goes_at_once_and_a_lost_one_by_force() {
 #[test]
 fn a_node_that_came_later_gets_what_is_wanted_already() {
     let (lab, _) = Lab::with_node();
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (relation, certificate) = lab.wanted();
     let late = lab.server("b", 2);
     lab.node("b", 2).expect(201);
     lab.run();

@@ -144,6 +144,15 @@ impl Lab {
             .send()
     }
 
+    /// A relation whose unit 0 wants a certificate, and the certificate, when the workers have done what they can.
+    pub fn wanted(&self) -> (String, String) {
+        let relation = self.relation("app");
+        let certificate = self.maker.pem("c");
+        self.write(&relation, 0, &[&certificate]).expect(200);
+        self.run();
+        (relation, certificate)
+    }
+
     /// Let the workers do what there is to do now.
     pub fn run(&self) {
         for _ in 0..3 {

@@ -48,9 +48,17 @@ fn our_own_credential_is_trusted_and_never_deleted() {
     assert!(!log.iter().any(|line| line.starts_with("DELETE") || line.starts_with("POST")), "{log:?}");
 }
 
-fn killed(lab: &Lab) {
+/// A node, and a relation whose certificate was on its way there when the host was killed.
+fn killed(mode: Mode) -> (Lab, Trust, String, String) {
+    let (lab, trust) = Lab::with_node();
+    let relation = lab.relation("app");
+    let certificate = lab.maker.pem("c");
+    lab.write(&relation, 0, &[&certificate]).expect(200);
+    lab.world.mode(&endpoint("a"), mode);
     let run = catch_unwind(AssertUnwindSafe(|| lab.app.run_jobs()));
     assert!(run.is_err(), "the host was to be killed");
+    lab.world.mode(&endpoint("a"), Mode::Up);
+    (lab, trust, relation, certificate)
 }
 
 /// A job that was running when its host was killed runs again.
@@ -71,13 +79,7 @@ fn again(lab: &Lab) -> TestApp {
 
 #[test]
 fn a_host_killed_before_the_post_posts_after_its_restart() {
-    let (lab, trust) = Lab::with_node();
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.world.mode(&endpoint("a"), Mode::KilledBefore);
-    killed(&lab);
-    lab.world.mode(&endpoint("a"), Mode::Up);
+    let (lab, trust, _, certificate) = killed(Mode::KilledBefore);
     again(&lab);
     assert!(trust.borrow().contains_key(&fingerprint(&certificate)));
     assert_eq!(lab.state(&certificate, "a")["owned"], true);
@@ -85,13 +87,7 @@ fn a_host_killed_before_the_post_posts_after_its_restart() {
 
 #[test]
 fn a_host_killed_after_the_post_knows_its_entry_by_the_intents_name() {
-    let (lab, trust) = Lab::with_node();
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.world.mode(&endpoint("a"), Mode::KilledAfter);
-    killed(&lab);
-    lab.world.mode(&endpoint("a"), Mode::Up);
+    let (lab, trust, relation, certificate) = killed(Mode::KilledAfter);
     again(&lab);
     assert_eq!(lab.state(&certificate, "a")["owned"], true);
     assert_eq!(lab.registered(&relation).len(), 1);
@@ -102,13 +98,7 @@ fn a_host_killed_after_the_post_knows_its_entry_by_the_intents_name() {
 
 #[test]
 fn an_intent_that_somebody_else_fulfilled_makes_nothing_ours() {
-    let (lab, trust) = Lab::with_node();
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.world.mode(&endpoint("a"), Mode::KilledBefore);
-    killed(&lab);
-    lab.world.mode(&endpoint("a"), Mode::Up);
+    let (lab, trust, _, certificate) = killed(Mode::KilledBefore);
     trust.borrow_mut().insert(fingerprint(&certificate), held("by hand", &certificate));
     again(&lab);
     assert_eq!(lab.state(&certificate, "a")["owned"], false);
@@ -163,10 +153,7 @@ fn entries_of_other_types_are_let_be() {
 #[test]
 fn what_is_wanted_again_before_it_was_deleted_stays_ours() {
     let (lab, trust) = Lab::with_node();
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (relation, certificate) = lab.wanted();
     lab.world.mode(&endpoint("a"), Mode::RefusesChanges(500, "busy"));
     lab.write(&relation, 0, &[]).expect(200);
     lab.run();

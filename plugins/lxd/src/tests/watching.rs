@@ -36,10 +36,7 @@ fn a_poll_wakes_when_a_certificate_was_confirmed_and_else_is_a_304() {
 #[test]
 fn writing_the_same_bag_again_wakes_nobody() {
     let (lab, _) = Lab::with_node();
-    let relation = lab.relation("app");
-    let certificate = lab.maker.pem("c");
-    lab.write(&relation, 0, &[&certificate]).expect(200);
-    lab.run();
+    let (relation, certificate) = lab.wanted();
     let seen = lab.host().version(&format!("pub/{relation}"));
     lab.write(&relation, 0, &[&certificate]).expect(200);
     lab.later();

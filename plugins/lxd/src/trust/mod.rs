@@ -52,6 +52,20 @@ impl TrustError {
             TrustError::Fault(_) | TrustError::Garbled => None,
         }
     }
+
+    /// Whether nothing more will come of the request: the node answered, or nothing was sent.
+    pub fn is_over(&self) -> bool {
+        match self {
+            TrustError::Refused { .. } => true,
+            TrustError::Fault(fault) => {
+                matches!(
+                    fault,
+                    Fault::Missing(_) | Fault::Denied | Fault::Invalid(_) | Fault::Unreachable(_) | Fault::PinMismatch
+                )
+            }
+            TrustError::Garbled => false,
+        }
+    }
 }
 
 /// What `GET /1.0` says.

@@ -295,6 +295,7 @@ fn sent(call: &Call<'_>, outcome: Outcome) -> Step {
             let more = More { head: Some(answer.head), body: answer.body, ..More::new() };
             more.then(&Continuation { user: call.user.clone(), rest: Going::Send(sending) }).into_step()
         }
+        Outcome::BreakOff(why) => Step::Fail(why),
         _ => lists::broken_off(call.request, &Fault::new(Kind::Internal, "The data cannot be sent")),
     }
 }

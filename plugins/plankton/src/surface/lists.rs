@@ -11,7 +11,7 @@
 use plugbay_sdk::{Answer, BlobRange, More, Request, Segment, Step, blobs};
 use serde::{Deserialize, Serialize};
 
-use super::{Call, JSON, bare, rows, sending::Sending};
+use super::{Call, JSON, bare, sending::Sending};
 use crate::{
     faults::{Fault, Kind},
     image::{Image, query::Sort},
@@ -163,16 +163,12 @@ pub(super) fn step(
 
 /// The end of an answer that was begun and cannot go on: the host breaks it off.
 pub(super) fn broken_off(request: &Request, fault: &Fault) -> Step {
-    plugbay_sdk::error!("the list {} ends early: {fault}", request.path);
-    Step::Done(rows::broken_off())
+    Step::Fail(format!("the list {} cannot go on: {fault}", request.path))
 }
 
 fn more(more: More, user: &str, cursor: Cursor) -> Step {
     let continuation = Continuation { user: user.to_owned(), rest: Going::List(cursor) };
-    more.then(&continuation).unwrap_or_else(|problem| {
-        plugbay_sdk::error!("a list ends early: {problem}");
-        Step::Done(rows::broken_off())
-    })
+    more.then(&continuation).unwrap_or_else(|problem| Step::Fail(problem.to_string()))
 }
 
 /// Append rows until the step is full; where the next one goes on, if there is more.

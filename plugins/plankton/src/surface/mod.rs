@@ -154,6 +154,7 @@ fn user(request: &Request, query: &Query) -> Result<String, Fault> {
             None => Err(Fault::new(Kind::Unauthorized, "Access denied")),
         },
         Caller::Rejected(reason) => Err(Fault::token_refused(reason.as_str())),
+        Caller::Unverified(reason) => Err(not_asked(&provider::Error::Unavailable(reason.clone()))),
     }
 }
 

@@ -10,12 +10,8 @@ use plugbay_sdk::{Answer, Event, IntoStep as _, More, Params, Park, Receive, Req
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Call, HOST_ERRORS,
-    bulk::Progress,
-    containers, dressed, finish, hashmaps, listings, no_endpoint, nowhere, reads,
-    rows::{Page, broken_off},
-    sending::Sending,
-    transfers, unknown_path, updates, writes,
+    Call, HOST_ERRORS, bulk::Progress, containers, dressed, finish, hashmaps, listings, no_endpoint, nowhere, reads,
+    rows::Page, sending::Sending, transfers, unknown_path, updates, writes,
 };
 use crate::{faults::Fault, headers::decode, store::places};
 
@@ -90,6 +86,7 @@ pub(super) fn step(request: &Request, outcome: Result<Outcome, Fault>) -> Step {
         }
         Ok(Outcome::Again(going)) => Park::new(Duration::from_millis(1)).then(&going).into_step(),
         Ok(Outcome::Receive(receive, going)) => receive.then(&going).into_step(),
+        Ok(Outcome::BreakOff(why)) => Step::Fail(why),
         Err(fault) => finish(request, Err(fault)).into_step(),
     }
 }
@@ -104,6 +101,8 @@ pub(super) enum Outcome {
     Again(Going),
     /// The body is to be taken first.
     Receive(Receive, Going),
+    /// The answer was begun and cannot go on: the host breaks it off, and logs why.
+    BreakOff(String),
 }
 
 /// What a call goes on with in its next step.
@@ -204,8 +203,7 @@ fn resume(op: Op, request: &Request, params: Params<'_>, going: Going, event: Ev
         going @ (Going::Listing(_) | Going::Bulk(_)) => {
             return match (dispatch(op, request, params, Some(&going)), &going) {
                 (Err(fault), Going::Listing(page)) if page.sent => {
-                    plugbay_sdk::error!("a listing cannot go on: {fault}");
-                    Ok(broken_off().into())
+                    Ok(Outcome::BreakOff(format!("a listing cannot go on: {fault}")))
                 }
                 (outcome, _) => outcome,
             };

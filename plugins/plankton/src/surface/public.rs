@@ -9,7 +9,6 @@ use super::{
     Call, HOST_ERRORS, dressed, no_endpoint, nowhere,
     objects::{Going, Outcome, step},
     reads,
-    rows::broken_off,
 };
 use crate::{
     faults::Fault,
@@ -56,7 +55,7 @@ pub fn surface() -> Surface {
         |_, request, _, going, _| {
             let outcome = match going {
                 Going::Send(sending) => sending.resume(),
-                _ => broken_off().into(),
+                _ => Outcome::BreakOff("nothing but content goes on here".to_owned()),
             };
             step(request, Ok(outcome))
         },

@@ -3,7 +3,7 @@
 //! Owns the form of a listing's body and where one step of it ends. Invariant: no step holds more
 //! than about [`PART`] bytes of rows, however long the listing.
 
-use plugbay_sdk::{Answer, BlobRange, Segment};
+use plugbay_sdk::{Answer, Segment};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -174,10 +174,4 @@ impl<'a> Writer<'a> {
     fn answer(self, fields: Vec<(String, String)>) -> Answer {
         bare(200, fields).header("content-type", self.format.content_type()).segment(Segment::Bytes(self.out))
     }
-}
-
-/// The end of an answer that was begun and cannot be completed: a blob that nobody has makes the host
-/// break it off, so that the client does not take a part for the whole.
-pub(super) fn broken_off() -> Answer {
-    Answer::new(200).segment(Segment::Blob(BlobRange { name: "nowhere".to_owned(), offset: 0, length: None }))
 }

@@ -78,8 +78,7 @@ impl Sending {
         Ok(Outcome::More(answer.header("content-length", length.to_string()), Going::Send(self)))
     }
 
-    /// The next step of an answer that was begun. One that cannot go on breaks off: it ends before the
-    /// length it stated.
+    /// The next step of an answer that was begun. One that cannot go on breaks off.
     pub fn resume(mut self) -> Outcome {
         match self.step() {
             Ok(body) => {
@@ -87,10 +86,7 @@ impl Sending {
                 answer.body = body;
                 if self.left.is_empty() { Outcome::Answer(answer) } else { Outcome::More(answer, Going::Send(self)) }
             }
-            Err(fault) => {
-                plugbay_sdk::error!("an answer breaks off: {fault}");
-                Outcome::Answer(Answer::new(200))
-            }
+            Err(fault) => Outcome::BreakOff(fault.to_string()),
         }
     }
 

@@ -81,7 +81,17 @@ pub mod identity {
                 None => Err(Error::Unsupported),
                 Some(Caller::User(user)) => Ok(roles.iter().any(|role| user.has_role(role))),
                 Some(Caller::Anonymous | Caller::Rejected(_)) => Ok(false),
+                Some(Caller::Unverified(why)) => Err(Error::Unavailable(why.clone())),
             }
+        })
+    }
+
+    /// What belongs into `WWW-Authenticate`.
+    pub fn challenge() -> Result<String, Error> {
+        Host::current().state(|state| match (&state.caller, state.describing) {
+            (_, true) => Err(Error::Denied),
+            (None, false) => Err(Error::Unsupported),
+            (Some(_), false) => Ok(state.challenge.clone().unwrap_or_else(|| "Bearer realm=\"plugbay\"".to_owned())),
         })
     }
 

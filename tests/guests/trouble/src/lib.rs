@@ -100,6 +100,7 @@ fn echo(request: &Request, params: Params) -> Answer {
     let caller = match &request.caller {
         Caller::Anonymous => "anonymous".to_owned(),
         Caller::Rejected(why) => format!("rejected: {why}"),
+        Caller::Unverified(why) => format!("unverified: {why}"),
         Caller::User(user) => format!("user {}", user.id),
     };
     let certificate = if request.peer.certificate.is_some() { "certificate shown\n" } else { "" };

@@ -152,7 +152,7 @@ fn deploy(node: &Node, kept: &inventory::Machine, wait: bool) -> Result<Progress
             set_status(name, NodeStatus::Allocated)?;
             Ok(Verdict::bad(format!("the installation of {name} failed")).into())
         }
-        NodeStatus::Deployed => Ok(Verdict::good(format!("{name} is deployed")).into()),
+        NodeStatus::Deployed if wait => Ok(Verdict::good(format!("{name} is deployed")).into()),
         NodeStatus::Deploying => Ok(Progress::Wait(LOOK, Value::Null)),
         _ if wait => {
             set_status(name, NodeStatus::Deploying)?;
@@ -160,6 +160,7 @@ fn deploy(node: &Node, kept: &inventory::Machine, wait: bool) -> Result<Progress
         }
         _ => {
             let address = node.primary_network.as_ref().and_then(|network| node.address_on(network)).map(str::to_owned);
+            // Also if an attempt that was cut off did it already: the same is said.
             inventory::change(name, |machine| {
                 if let Some(machine) = machine {
                     machine.status = NodeStatus::Deployed;

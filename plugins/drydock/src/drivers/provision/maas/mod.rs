@@ -1,8 +1,15 @@
 //! MaaS by its REST API 2.0.
 //!
 //! Written from MaaS's published API and tried against a stand-in only. It finds, commissions, tags, allocates, deploys, releases and
-//! removes machines, and asks for images and rack controllers. It does not write networks, disks or repositories into
-//! MaaS: those steps fail with a sentence rather than pretend.
+//! removes machines, reads what was found out about them, writes keys, repositories and tags, and asks for images and rack
+//! controllers. It does not write networks, interfaces or disks into MaaS: those steps fail with a sentence rather than
+//! pretend, unless the operator says that they were configured there by hand.
+
+mod details;
+mod machine;
+mod site;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -19,6 +26,7 @@ use crate::store::ids;
 use crate::task::Action;
 use crate::validation::Offer;
 use crate::world::World;
+use machine::Stop;
 
 /// Between two looks at a machine that is busy.
 const LOOK: Duration = Duration::from_secs(15);
@@ -60,94 +68,6 @@ impl Maas {
 
     fn get(&self, http: &dyn Http, path: &str) -> Result<Value, String> {
         self.send(http, "GET", path, &[])?.json().map_err(|error| error.to_string())
-    }
-
-    /// The machine of a node: by the address it boots from, else by name.
-    fn find(&self, machine: &Machine<'_>, http: &dyn Http) -> Result<Option<Value>, String> {
-        let query = match &machine.node.boot_mac {
-            Some(mac) => format!("machines/?mac_address={}", encoded(mac)),
-            None => format!("machines/?hostname={}", encoded(&machine.node.name)),
-        };
-        let found = self.get(http, &query)?;
-        Ok(found.as_array().and_then(|list| list.first()).cloned())
-    }
-
-    fn step(
-        &self,
-        action: Action,
-        machine: &Machine<'_>,
-        left: Option<Value>,
-        call: &Call<'_>,
-    ) -> Result<Progress, String> {
-        let http = &*call.world.http;
-        let name = &machine.node.name;
-        let found = self.find(machine, http)?;
-        let Some(found) = found else {
-            return Ok(match action {
-                Action::IdentifyNode => Progress::Wait(LOOK, Value::Null),
-                Action::DestroyNode => Verdict::good(format!("MaaS does not know {name}")).into(),
-                _ => Verdict::bad(format!("MaaS does not know {name}")).into(),
-            });
-        };
-        let status = text_at(&found, "/status_name").unwrap_or_default();
-        let id = text_at(&found, "/system_id").ok_or("a machine without system_id")?;
-        let path = format!("machines/{}/", encoded(id));
-        let begun = left.is_some();
-        let done = |text: String| Ok(Verdict::good(text).into());
-        let wait = || Ok(Progress::Wait(LOOK, Value::Bool(true)));
-        match (action, status) {
-            (Action::IdentifyNode, _) => {
-                if text_at(&found, "/hostname") != Some(name) {
-                    self.send(http, "PUT", &path, &[("hostname", name)])?;
-                }
-                done(format!("{name} is {id} in MaaS"))
-            }
-            (Action::ConfigureHardware, "Ready" | "Allocated" | "Deployed") => done(format!("{name} is {status}")),
-            (Action::ConfigureHardware, "Commissioning" | "Testing") => wait(),
-            (Action::ConfigureHardware, "New" | "Failed commissioning" | "Failed testing") if !begun => {
-                self.send(http, "POST", &format!("{path}?op=commission"), &[("skip_bmc_config", "true")])?;
-                wait()
-            }
-            (Action::DeployNode, "Deployed") => done(format!("{name} is deployed")),
-            (Action::DeployNode, "Deploying") => wait(),
-            (Action::DeployNode, "Ready" | "Allocated") if !begun => {
-                self.tag(machine, id, http)?;
-                if status == "Ready" {
-                    self.send(http, "POST", "machines/?op=allocate", &[("system_id", id)])?;
-                }
-                let image = machine.node.image.as_deref().unwrap_or_default();
-                let kernel = machine.node.kernel.as_deref().unwrap_or_default();
-                self.send(
-                    http,
-                    "POST",
-                    &format!("{path}?op=deploy"),
-                    &[("distro_series", image), ("hwe_kernel", kernel)],
-                )?;
-                wait()
-            }
-            (Action::DestroyNode, "Ready" | "New" | "Failed commissioning" | "Broken") => {
-                self.send(http, "DELETE", &path, &[])?;
-                done(format!("{name} was removed from MaaS"))
-            }
-            (Action::DestroyNode, "Releasing" | "Disk erasing") => wait(),
-            (Action::DestroyNode, _) if !begun => {
-                self.send(http, "POST", &format!("{path}?op=release"), &[("erase", "true")])?;
-                wait()
-            }
-            (Action::ApplyNodeNetworking | Action::ApplyNodeStorage | Action::ApplyNodePlatform, _) => {
-                Ok(Verdict::bad(format!("{} of {name}: this is not written into MaaS yet", action.name())).into())
-            }
-            _ => Ok(Verdict::bad(format!("{name} is {status:?} in MaaS")).into()),
-        }
-    }
-
-    /// The node's key reaches it as a tag.
-    fn tag(&self, machine: &Machine<'_>, id: &str, http: &dyn Http) -> Result<(), String> {
-        let Some(boot) = machine.boot else { return Ok(()) };
-        let tag = format!("{}__baid__{}", machine.node.name, boot.key);
-        // A tag that is there already is as good.
-        let _ = self.send(http, "POST", "tags/", &[("name", &tag)]);
-        self.send(http, "POST", &format!("tags/{}/?op=update_nodes", encoded(&tag)), &[("add", id)]).map(drop)
     }
 }
 
@@ -216,15 +136,7 @@ impl Provisioner for Maas {
     }
 
     fn site(&self, action: Action, shared: &Shared, _left: Option<Value>, call: &Call<'_>) -> Result<Progress, Broken> {
-        let http = &*call.world.http;
-        let done = match action {
-            Action::ConfigureUserCredentials => {
-                let add = |key: &String| self.send(http, "POST", "account/prefs/sshkeys/", &[("key", key)]).map(drop);
-                shared.region.authorized_keys.iter().try_for_each(add).map(|()| "keys are known to MaaS".to_owned())
-            }
-            other => Err(format!("{}: this is not written into MaaS yet", other.name())),
-        };
-        Ok(done.map_or_else(Verdict::bad, Verdict::good).into())
+        Ok(self.prepare(action, shared, &*call.world.http))
     }
 
     fn act(
@@ -234,7 +146,11 @@ impl Provisioner for Maas {
         left: Option<Value>,
         call: &Call<'_>,
     ) -> Result<Progress, Broken> {
-        Ok(self.step(action, machine, left, call).unwrap_or_else(|text| Verdict::bad(text).into()))
+        match self.step(action, machine, left, call) {
+            Ok(progress) => Ok(progress),
+            Err(Stop::Said(text)) => Ok(Verdict::bad(text).into()),
+            Err(Stop::Broken(broken)) => Err(broken),
+        }
     }
 }
 

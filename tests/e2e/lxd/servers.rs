@@ -1,21 +1,27 @@
-//! LXD of Debian on loopback: independent servers or a cluster, with a credential that they trust, and a look at what
-//! they really trust.
+//! LXD and Incus of Debian on loopback: independent servers or a cluster, with a credential that they trust, and a look at
+//! what they really trust.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http::StatusCode;
+use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use plugbay_tests::{target, wait_until};
 use rcgen::{CertificateParams, DnType, KeyPair};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+/// What an administrator calls an entry.
+pub const BY_HAND: &str = "by hand";
 
 /// A client certificate and its key.
 pub struct Credential {
@@ -35,6 +41,18 @@ impl Credential {
         let fingerprint = hex::encode(Sha256::digest(certificate.der()));
         Self { certificate: certificate.pem(), key: key.serialize_pem(), fingerprint }
     }
+
+    /// Somebody else's, whose key is not known here.
+    pub fn of(certificate: &str) -> Self {
+        let der = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+        let fingerprint = hex::encode(Sha256::digest(&der));
+        Self { certificate: certificate.to_owned(), key: String::new(), fingerprint }
+    }
+
+    /// As much of the fingerprint as `lxc` shows.
+    pub fn short(&self) -> &str {
+        &self.fingerprint[..12]
+    }
 }
 
 /// One server.
@@ -42,8 +60,9 @@ impl Credential {
 pub struct Server {
     pub name: String,
     pub endpoint: String,
+    /// Its unix socket, whose callers are trusted; the directory is the server's.
+    pub socket: PathBuf,
     certificate: String,
-    socket: PathBuf,
 }
 
 /// Servers that run until this is dropped.
@@ -60,12 +79,21 @@ impl Servers {
     /// None, with a reason printed, where LXD or pylxd is not installed; under CI they are. None, too, where the system
     /// allows no namespaces.
     pub async fn start(count: usize, options: &[&str]) -> Option<Self> {
-        let needed = [PathBuf::from("/usr/bin/lxd"), python()];
-        let missing: Vec<_> = needed.iter().filter(|path| !path.exists()).collect();
-        if !missing.is_empty() {
-            let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-            assert!(!ci, "installable, and has to be there under CI: {missing:?}");
-            println!("skipped: not installed: {missing:?}");
+        Self::at(&vec!["127.0.0.1:0"; count], options).await
+    }
+
+    /// An LXD and an Incus. None, with a reason printed, where there is none: only some releases of Debian have it.
+    pub async fn lxd_and_incus() -> Option<Self> {
+        let incus = target().join("incus");
+        if !incus.exists() {
+            println!("skipped: {} is not there: no package of Incus could be had", incus.display());
+            return None;
+        }
+        Self::at(&["127.0.0.1:0", "incus=127.0.0.1:0"], &["--incus", &incus.display().to_string()]).await
+    }
+
+    async fn at(addresses: &[&str], options: &[&str]) -> Option<Self> {
+        if !installed(&["/usr/bin/lxd".into(), python()]) {
             return None;
         }
         let isolated = Command::new("unshare").args(["--mount", "--pid", "--fork", "--mount-proc", "true"]).output();
@@ -79,7 +107,7 @@ impl Servers {
         std::fs::write(&trusted, &operator.certificate).unwrap();
         let mut command = script("lxd_daemon.py");
         command.args(options).arg("--trust").arg(trusted).arg(directory.path());
-        command.args(std::iter::repeat_n("127.0.0.1:0", count)).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(addresses).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = output.next_line().await.unwrap().unwrap_or_default();
@@ -106,6 +134,12 @@ impl Servers {
         })
     }
 
+    /// Certificate and key with which a server answers.
+    pub fn identity(&self, server: usize) -> (String, String) {
+        let read = |name| std::fs::read_to_string(self.all[server].socket.with_file_name(name)).unwrap();
+        (read("server.crt"), read("server.key"))
+    }
+
     /// `stop`, `kill`, `start`, `freeze` or `thaw` a server; returns when it is done.
     pub async fn tell(&mut self, what: &str, server: usize) -> String {
         self.input.write_all(format!("{what} {server}\n").as_bytes()).await.unwrap();
@@ -119,12 +153,33 @@ impl Servers {
         serde_json::from_str(&self.tell("requests", server).await).unwrap()
     }
 
-    /// The client certificates that a server trusts, without our own.
+    /// The client certificates in a server's trust store, without our own: whole entries by fingerprint.
+    pub async fn entries(&self, server: usize) -> BTreeMap<String, Value> {
+        let (_, body) = ask(&self.all[server].socket, "GET", "/1.0/certificates?recursion=1", Bytes::new()).await;
+        let all: Value = serde_json::from_slice(&body).unwrap();
+        let clients = all["metadata"].as_array().unwrap().iter().filter(|entry| entry["type"] == "client");
+        let by_fingerprint = clients.map(|entry| (entry["fingerprint"].as_str().unwrap().to_owned(), entry.clone()));
+        by_fingerprint.filter(|(fingerprint, _)| *fingerprint != self.operator.fingerprint).collect()
+    }
+
+    /// How many certificates a server goes by, our own included. Costs it next to nothing.
+    pub async fn count(&self, server: usize) -> usize {
+        let (_, body) = ask(&self.all[server].socket, "GET", "/1.0/certificates", Bytes::new()).await;
+        serde_json::from_slice::<Value>(&body).unwrap()["metadata"].as_array().unwrap().len()
+    }
+
+    /// Their fingerprints.
     pub async fn trusted(&self, server: usize) -> BTreeSet<String> {
-        let all = get(&self.all[server].socket, "/1.0/certificates?recursion=1").await;
-        let clients = all.as_array().unwrap().iter().filter(|entry| entry["type"] == "client");
-        let fingerprints = clients.map(|entry| entry["fingerprint"].as_str().unwrap().to_owned());
-        fingerprints.filter(|fingerprint| *fingerprint != self.operator.fingerprint).collect()
+        self.entries(server).await.into_keys().collect()
+    }
+
+    /// Have an administrator add a certificate; false if it is there already.
+    pub async fn add_by_hand(&self, server: usize, credential: &Credential) -> bool {
+        let base64: String = credential.certificate.lines().filter(|line| !line.starts_with('-')).collect();
+        let body = json!({"type": "client", "name": BY_HAND, "certificate": base64}).to_string();
+        let (status, body) = ask(&self.all[server].socket, "POST", "/1.0/certificates", body.into()).await;
+        assert!([StatusCode::CREATED, StatusCode::CONFLICT].contains(&status), "{}", String::from_utf8_lossy(&body));
+        status == StatusCode::CREATED
     }
 
     /// Wait until a server trusts these and no others.
@@ -135,14 +190,27 @@ impl Servers {
     }
 }
 
-/// Ask LXD through its unix socket, as root of its machine.
-async fn get(socket: &Path, path: &str) -> Value {
+/// Ask a server through its unix socket, as root of its machine.
+pub async fn ask(socket: &Path, method: &str, path: &str, body: Bytes) -> (StatusCode, Bytes) {
     let stream = UnixStream::connect(socket).await.unwrap();
     let (mut send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    let request = http::Request::get(path).header("host", "lxd").body(Empty::<Bytes>::new()).unwrap();
-    let body = send.send_request(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
-    serde_json::from_slice::<Value>(&body).unwrap()["metadata"].take()
+    let request =
+        http::Request::builder().method(method).uri(path).header("host", "lxd").body(Full::new(body)).unwrap();
+    let answer = send.send_request(request).await.unwrap();
+    let status = answer.status();
+    (status, answer.into_body().collect().await.unwrap().to_bytes())
+}
+
+/// Whether programs are there, with a reason printed if not. Under CI they have to be.
+pub fn installed(programs: &[PathBuf]) -> bool {
+    let missing: Vec<_> = programs.iter().filter(|path| !path.exists()).collect();
+    let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(missing.is_empty() || !ci, "installable, and has to be there under CI: {missing:?}");
+    if !missing.is_empty() {
+        println!("skipped: not installed: {missing:?}");
+    }
+    missing.is_empty()
 }
 
 fn python() -> PathBuf {
