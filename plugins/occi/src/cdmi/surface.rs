@@ -7,7 +7,7 @@ use super::{
     document,
     fields::Fields,
     place::Place,
-    record::{Kept, Kind, Record},
+    record::{self, Kept, Kind, Record},
     value,
     wish::Wish,
 };

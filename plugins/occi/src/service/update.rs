@@ -71,7 +71,8 @@ impl Service {
             if ends.as_ref().is_some_and(|(_, target)| leads_elsewhere(target)) {
                 after.attributes.retain(|name, _| !OF_TARGET.contains(&name.as_str()));
             }
-            shape.take(&mut after.attributes, &self.without_console(&after, draft))?;
+            let given = self.without_console(&after, draft);
+            shape.take(&mut after.attributes, &given)?;
             shape.complete(&mut after.attributes)?;
             let mut work = Work::new(self)?;
             if after.is_link() {
