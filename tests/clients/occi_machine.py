@@ -478,8 +478,9 @@ def deleted(cloud):
     programs = cloud.data.parent.parent / "programs" / cloud.data.name
     facts = {}
 
-    def delete(how, path, folder):
+    def delete(how, path, folder, others=lambda: None):
         cloud.call("DELETE", path)
+        others()
         gone = lambda: not folder.exists() and not list(programs.glob(f"*{folder.name}*"))
         facts.setdefault(how, []).append(eventually(f"nothing is left: {how}", gone))
         assert cloud.call("GET", path, expect=None)[0] == 404
@@ -500,8 +501,7 @@ def deleted(cloud):
         start = threading.Thread(target=other.act, args=(path, "start", (200, 404, 409)))
         start.start()
         time.sleep(moment * 0.01)
-        delete("started", path, folder)
-        start.join()
+        delete("started", path, folder, start.join)
     say(scenario="deleted", milliseconds={how: [round(value, 1) for value in values] for how, values in facts.items()})
 
 

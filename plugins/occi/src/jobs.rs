@@ -135,7 +135,7 @@ fn step(seq: &str, known: &record::Record) -> Result<Left, Fault> {
     let Some(kept) = service.observed(&known.path)?.filter(|kept| kept.entity.seq == seq) else {
         // It was started by a request that came while another deleted it.
         plugbay_sdk::info!("{} is gone, and so is what was started for it", known.path);
-        Qemu::new(&service.settings, &service.keys, Rc::new(qemu::Host)).remove(seq)?;
+        Qemu::new(&service.settings, &service.keys, Rc::new(qemu::Host)).abandon(seq)?;
         return Ok(Left::Nothing);
     };
     if known.is_settled() {

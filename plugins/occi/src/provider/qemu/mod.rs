@@ -10,6 +10,7 @@
 mod boot;
 mod command;
 pub mod disk;
+mod gone;
 mod life;
 mod network;
 mod plug;
@@ -49,9 +50,6 @@ const HIBERNATION: &str = "hibernation";
 
 /// How long QEMU may take to answer.
 const ANSWER_MS: u32 = 5_000;
-
-/// How long a process may take to end whose machine goes.
-const GRACE_MS: u32 = 500;
 
 /// Start of the names of machines' processes.
 const PROCESS: &str = "m-";
@@ -188,57 +186,6 @@ impl Qemu {
         with: impl FnMut(&mut Record) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         record::amend(machine, soon, with)
-    }
-
-    /// Whether a machine has no record: it was never started, or it is being deleted.
-    fn is_forgotten(&self, machine: &Entity) -> Result<bool, Failure> {
-        Ok(record::find(&machine.seq).map_err(failure)?.is_none())
-    }
-
-    /// Remove all that there is of a machine, by its `seq`.
-    ///
-    /// The record goes first. Who was about to start the machine finds it gone, before or after the process is there, and
-    /// takes back what it did; so nothing is left, whoever comes last.
-    ///
-    /// # Errors
-    /// `Refused` while a copy of it is being made; nothing has changed then.
-    pub fn remove(&self, seq: &str) -> Result<(), Failure> {
-        record::forget(seq).map_err(failure)?;
-        self.clear(seq)
-    }
-
-    /// Remove what a host that was killed while it deleted a machine has left of it. Whoever starts a machine makes its
-    /// record before its folder.
-    ///
-    /// # Errors
-    /// If it cannot be removed.
-    pub fn sweep(&self) -> Result<(), Failure> {
-        for seq in self.disks().names(disk::MACHINES) {
-            if record::find(&seq).map_err(failure)?.is_none() {
-                self.clear(&seq)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// End the process of a machine without a record, and remove its folder. What somebody else is about to start may
-    /// come in between: another process takes the name, or puts a socket into the folder.
-    pub fn clear(&self, seq: &str) -> Result<(), Failure> {
-        let (name, folder, begun) = (process_of(seq), disk::machine(seq), self.programs.now());
-        loop {
-            if self.programs.status(&name)? != Status::Absent {
-                self.programs.stop(&name, GRACE_MS)?;
-            }
-            let removed = self.disks().remove(&folder);
-            let there = self.programs.status(&name)? != Status::Absent;
-            if !there && removed.is_ok() {
-                return Ok(());
-            }
-            if self.programs.now().saturating_sub(begun) > u64::from(life::END_MS) {
-                return removed.and_then(|()| Err(Failure::Unavailable("The machine does not end.".to_owned())));
-            }
-            self.programs.pause(10);
-        }
     }
 
     /// What a machine or a storage may have at most.

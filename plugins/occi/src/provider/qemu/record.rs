@@ -186,6 +186,17 @@ fn write<T>(
     }
 }
 
+/// Forget the copies that a machine with a record was to be made of.
+///
+/// # Errors
+/// `Refused` without a record, and the store's.
+pub fn forget_copies(seq: &str) -> Result<(), Failure> {
+    write(seq, None, false, |record| {
+        record.copies.clear();
+        Ok(())
+    })
+}
+
 /// Forget a machine, unless a copy of it is being made. From here on nobody starts it: see [`amend`].
 ///
 /// # Errors

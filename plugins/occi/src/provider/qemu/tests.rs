@@ -277,6 +277,14 @@ fn a_machine_is_not_deleted_while_it_is_copied() {
 }
 
 #[test]
+fn a_machine_that_is_no_more_goes_with_the_copies_that_were_asked_for_too_late() {
+    let (fake, qemu, machine) = machine("active", RUNS, Some("running"));
+    qemu.begin_copy(&machine, "image", false).unwrap();
+    qemu.abandon(&machine.seq).unwrap();
+    assert_eq!((fake.status.get(), qemu.is_forgotten(&machine)), (None, Ok(true)));
+}
+
+#[test]
 fn what_a_killed_host_left_of_a_deleted_machine_goes_and_machines_stay() {
     let folder = tempfile::tempdir().unwrap();
     let (fake, _, machine) = machine("inactive", None, None);
