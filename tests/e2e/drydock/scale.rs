@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::reporter::Reporter;
 use super::{Api, bed, generated, private, site};
 
-/// Nodes of the large deployment; `PLUGBAY_DRYDOCK_NODES=3000` asks for more.
+/// Nodes of the large deployment; `PLUGBAY_DRYDOCK_NODES=1500` asks for more.
 fn nodes() -> usize {
     std::env::var("PLUGBAY_DRYDOCK_NODES").ok().and_then(|nodes| nodes.parse().ok()).unwrap_or(500)
 }

@@ -30,8 +30,7 @@ cargo xtask bench [OPTIONS]
 
   --rounds N            how often everything is measured (5)
   --seconds N           how long each measurement takes (3)
-  --only PART           one of small, objects, images, details, occi
-  --only PART           one of small, objects, images, details, drydock
+  --only PART           one of small, objects, images, details, occi, drydock
   --wasmtime PATH       the wasmtime 48 to compare with (the one on the path)
 ";
 

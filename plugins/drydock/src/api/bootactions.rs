@@ -90,13 +90,13 @@ fn take(call: &Call<'_>, action: &ActionRecord, report: &Report) -> Result<Optio
             message
         })
         .collect();
+    let (early, last) = said.split_at(said.len().saturating_sub(messages::TOGETHER));
     let taken = kv::transact(|tx| {
         let record = tx.get_json::<ActionRecord>(&keys::boot_action(id))?.map(|record| record.value);
         let Some(mut record) = record.filter(|record| record.action_status == ActionStatus::Incomplete) else {
             return Ok(None);
         };
-        let (_, last) = said.split_at(said.len().saturating_sub(messages::TOGETHER));
-        messages::add(tx, &action.task_id, last)?;
+        messages::add(tx, &action.task_id, early.len(), last)?;
         if let Some(status) = report.status {
             record.action_status = status;
             tx.delete(format!("{}{id}", keys::incomplete(&record.root)));
@@ -108,7 +108,6 @@ fn take(call: &Call<'_>, action: &ActionRecord, report: &Report) -> Result<Optio
     .map_err(broken)?
     .value;
     if taken.is_some() {
-        let (early, _) = said.split_at(said.len().saturating_sub(messages::TOGETHER));
         messages::add_all(&action.task_id, early).map_err(broken)?;
     }
     Ok(taken)

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::engine::terminate::{Asked, terminate};
 use crate::fault::Broken;
 use crate::store::inventory::{self, Machine};
-use crate::store::{boot, builddata, tasks};
+use crate::store::{boot, builddata, site, tasks};
 use crate::world::World;
 
 /// Build data of one record.
@@ -26,6 +26,9 @@ pub(super) fn surface(world: &World) -> Surface {
         })
         .route(Route::get("/inventory/{host}", "machine-show").open(), |_: &Request, params: Params<'_>| {
             machine(params.get("host"))
+        })
+        .route(Route::get("/site", "site-show").open(), |_: &Request, _: Params<'_>| {
+            site::all().map(|parts| Answer::json(200, &parts)).map_err(broken)
         })
         .route(
             Route::put("/inventory/{host}", "machine-put").open().buffered(1024 * 1024),

@@ -68,6 +68,23 @@ fn templates_have_jinjas_default_settings() {
 }
 
 #[test]
+fn filters_and_tests_of_jinja_are_there() {
+    // Jinja 3.1, but for what the README says is not there.
+    let filters = "abs attr batch capitalize center count d default dictsort e escape filesizeformat first float forceescape format \
+                   groupby indent int items join last length list lower map max min pprint reject rejectattr replace reverse round \
+                   safe select selectattr slice sort string striptags sum title tojson trim truncate unique upper urlencode \
+                   wordcount wordwrap xmlattr";
+    let tests = "boolean defined divisibleby eq equalto escaped even false filter float ge greaterthan gt in integer iterable le \
+                 lessthan lower lt mapping ne none number odd sameas sequence string test true undefined upper";
+    for filter in filters.split_whitespace() {
+        is(&format!("{{{{ '{filter}' is filter }}}}"), "True");
+    }
+    for test in tests.split_whitespace() {
+        is(&format!("{{{{ '{test}' is test }}}}"), "True");
+    }
+}
+
+#[test]
 fn templates_that_attack_end() {
     for source in [
         "{% for a in range(100000) %}{% for b in range(100000) %}x{% endfor %}{% endfor %}",

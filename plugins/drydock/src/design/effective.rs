@@ -164,6 +164,7 @@ fn node(design: &Design, name: &str, own: &Profile, known: &mut BTreeMap<String,
     node.name = name.to_owned();
     node.addressing = own.addressing.clone();
     node.boot_mac = own.metadata.boot_mac.clone();
+    node.storage.fill();
     node.domain = node
         .primary_network
         .as_ref()

@@ -53,8 +53,59 @@ pub struct Region {
     pub tag_definitions: Vec<TagDefinition>,
     /// SSH keys for every node.
     pub authorized_keys: Vec<String>,
-    /// Package repositories, and `remove_unlisted` among them.
-    pub repositories: BTreeMap<String, Value>,
+    /// Package repositories.
+    pub repositories: Repositories,
+}
+
+/// Package repositories.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Repositories {
+    /// Whether others are taken away.
+    pub remove_unlisted: bool,
+    /// By name.
+    #[serde(flatten)]
+    pub listed: BTreeMap<String, Repository>,
+}
+
+/// A package repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repository {
+    /// Of which packages.
+    #[serde(default)]
+    pub repo_type: RepositoryType,
+    /// Where it is.
+    pub url: String,
+    /// Releases.
+    #[serde(default)]
+    pub distributions: Vec<String>,
+    /// Pockets of a release, as `security`.
+    #[serde(default)]
+    pub subrepos: Vec<String>,
+    /// Components, as `main`.
+    #[serde(default)]
+    pub components: Vec<String>,
+    /// The key that signs it.
+    #[serde(default)]
+    pub gpgkey: Option<String>,
+    /// Architectures.
+    #[serde(default)]
+    pub arches: Vec<String>,
+    /// Whatever else its users are to know.
+    #[serde(default, deserialize_with = "scalars")]
+    pub options: BTreeMap<String, String>,
+}
+
+/// Kinds of package repositories.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RepositoryType {
+    /// Debian's.
+    #[default]
+    Apt,
+    /// Those of Red Hat and others.
+    Rpm,
 }
 
 /// A tag by an expression over a node's hardware.

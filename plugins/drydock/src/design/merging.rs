@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::profile::{Device, Interface, LogicalVolume, Partition, Storage, VolumeGroup};
+use super::profile::{Device, Filesystem, Interface, LogicalVolume, Partition, Storage, VolumeGroup};
 
 /// The child's value if it says one, else the parent's; `!` and -1 unset.
 pub fn single(child: Option<&String>, parent: Option<String>) -> Option<String> {
@@ -110,8 +110,20 @@ fn one_partition(child: &Partition, parent: &Partition) -> Partition {
         bootable: child.bootable.or(parent.bootable),
         volume_group: single(child.volume_group.as_ref(), parent.volume_group.clone()),
         labels: map(&child.labels, parent.labels.clone()),
-        filesystem: child.filesystem.clone().or_else(|| parent.filesystem.clone()),
+        filesystem: filesystem(child.filesystem.as_ref(), parent.filesystem.as_ref()),
     }
+}
+
+fn filesystem(child: Option<&Filesystem>, parent: Option<&Filesystem>) -> Option<Filesystem> {
+    let (Some(child), Some(parent)) = (child, parent) else { return child.or(parent).cloned() };
+    let of = |child: &Option<String>, parent: &Option<String>| single(child.as_ref(), parent.clone());
+    Some(Filesystem {
+        mountpoint: of(&child.mountpoint, &parent.mountpoint),
+        fstype: of(&child.fstype, &parent.fstype),
+        mount_options: of(&child.mount_options, &parent.mount_options),
+        fs_uuid: of(&child.fs_uuid, &parent.fs_uuid),
+        fs_label: of(&child.fs_label, &parent.fs_label),
+    })
 }
 
 fn one_group(child: &VolumeGroup, parent: VolumeGroup) -> VolumeGroup {
@@ -119,7 +131,7 @@ fn one_group(child: &VolumeGroup, parent: VolumeGroup) -> VolumeGroup {
         name: child.name.clone(),
         lv_uuid: single(child.lv_uuid.as_ref(), parent.lv_uuid.clone()),
         size: single(child.size.as_ref(), parent.size.clone()),
-        filesystem: child.filesystem.clone().or_else(|| parent.filesystem.clone()),
+        filesystem: filesystem(child.filesystem.as_ref(), parent.filesystem.as_ref()),
     };
     VolumeGroup {
         vg_uuid: single(child.vg_uuid.as_ref(), parent.vg_uuid),

@@ -110,25 +110,31 @@ pub struct LogicalVolume {
 }
 
 /// A file system.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filesystem {
     /// Where it is mounted.
     pub mountpoint: Option<String>,
-    /// Its type.
-    pub fstype: String,
-    /// With which options.
-    pub mount_options: String,
+    /// Its type; `ext4` once everything is inherited.
+    pub fstype: Option<String>,
+    /// With which options; `defaults` once everything is inherited.
+    pub mount_options: Option<String>,
     /// UUID to give it.
     pub fs_uuid: Option<String>,
     /// Its label.
     pub fs_label: Option<String>,
 }
 
-impl Default for Filesystem {
-    fn default() -> Filesystem {
-        let (fstype, mount_options) = ("ext4".to_owned(), "defaults".to_owned());
-        Filesystem { mountpoint: None, fstype, mount_options, fs_uuid: None, fs_label: None }
+impl Storage {
+    /// Say what nobody said of file systems.
+    pub fn fill(&mut self) {
+        let partitions = self.physical_devices.values_mut().flat_map(|device| &mut device.partitions);
+        let volumes = self.volume_groups.values_mut().flat_map(|group| &mut group.logical_volumes);
+        let all = partitions.map(|one| &mut one.filesystem).chain(volumes.map(|one| &mut one.filesystem));
+        for filesystem in all.flatten() {
+            filesystem.fstype.get_or_insert_with(|| "ext4".to_owned());
+            filesystem.mount_options.get_or_insert_with(|| "defaults".to_owned());
+        }
     }
 }
 

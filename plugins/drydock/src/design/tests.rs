@@ -103,6 +103,46 @@ fn inherited_disks_stay_when_a_child_lists_its_own() {
 }
 
 #[test]
+fn file_systems_are_inherited_field_by_field_and_have_defaults_at_the_end() {
+    let storage = |root: &str, volume: &str| {
+        format!(
+            "storage: {{physical_devices: {{a: {{partitions: [{{name: root, filesystem: {root}}}]}}}},
+              volume_groups: {{v: {{logical_volumes: [{{name: l, filesystem: {volume}}}]}}}}}}"
+        )
+    };
+    let parent = storage("{mountpoint: /, fstype: xfs, fs_label: r}", "{mountpoint: /var}");
+    let child = storage("{mount_options: noatime, fs_label: '!'}", "{fs_uuid: u}");
+    let text = doc("HostProfile", "p", &format!("{{{parent}}}")) + &node("c", &format!("host_profile: p, {child}"));
+    let site = site(&text);
+    let storage = &site.nodes[0].storage;
+    let root = storage.physical_devices["a"].partitions[0].filesystem.clone().unwrap();
+    let volume = storage.volume_groups["v"].logical_volumes[0].filesystem.clone().unwrap();
+    let text = |value: &str| Some(value.to_owned());
+    assert_eq!((root.mountpoint, root.fstype, root.mount_options), (text("/"), text("xfs"), text("noatime")));
+    assert_eq!((root.fs_label, volume.fs_uuid), (None, text("u")));
+    assert_eq!(
+        (volume.mountpoint, volume.fstype, volume.mount_options),
+        (text("/var"), text("ext4"), text("defaults"))
+    );
+}
+
+#[test]
+fn repositories_have_their_schema() {
+    let faults = |repositories: &str| {
+        let text = doc("Region", "r", &format!("{{repositories: {repositories}}}"));
+        document::read(text.as_bytes()).unwrap().1
+    };
+    let good = "{remove_unlisted: true, main: {repo_type: apt, url: 'http://m', distributions: [jammy], subrepos: [security],
+        components: [main], gpgkey: K, arches: [amd64], options: {priority: 1}}, other: {repo_type: rpm, url: 'http://o'}}";
+    assert_eq!(faults(good), []);
+    for wrong in
+        ["{m: {repo_type: zip, url: u}}", "{m: {repo_type: apt}}", "{m: {url: u, urls: []}}", "{remove_unlisted: 3}"]
+    {
+        assert_eq!(faults(wrong).iter().map(|fault| fault.code).collect::<Vec<_>>(), [SCHEMA], "{wrong}");
+    }
+}
+
+#[test]
 fn profiles_that_are_not_there_or_circular_are_errors() {
     let compiled = |text: &str| {
         let (design, faults) = document::read(text.as_bytes()).unwrap();

@@ -41,7 +41,7 @@ impl Engine<'_> {
             kept.result = result.clone();
             kept.updated = self.world.now();
             tx.put_json(keys::task(&task.id), &kept)?;
-            messages::add(tx, &task.id, late)?;
+            messages::add(tx, &task.id, early.len(), late)?;
             tx.delete(keys::work(&task.id));
             match &task.parent {
                 Some(parent) => drop(tx.delete(keys::part(parent, &task.id))),

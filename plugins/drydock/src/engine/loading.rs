@@ -20,8 +20,13 @@ use crate::{task, validation};
 const WAITS: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(25)];
 /// Errors of a validation that become messages.
 const ERRORS: usize = 200;
-/// Most nodes of one task: what its record holds.
-const NODES: usize = 3_000;
+/// Bytes of the nodes of one task in the record of a stage: of the contract's 256 KiB some are for the rest of it.
+const NODES: usize = 250_000;
+
+/// Bytes of the id of a part in a list.
+const PART: usize = 39;
+/// Bytes that a text in a list has around it.
+const QUOTED: usize = 3;
 
 /// What became of the beginning.
 pub(super) enum Begun {
@@ -76,8 +81,9 @@ impl Engine<'_> {
                 Ok(scope) => scope,
                 Err(text) => return self.refuse(task, &[format!("The node filter cannot be applied: {text}")]),
             };
-            if work.scope.len() > NODES {
-                return self.refuse(task, &[format!("A task has at most {NODES} nodes; narrow it by a node filter")]);
+            if recorded(&work.scope, task.action) > NODES {
+                let text = format!("{} nodes are too many for one task; narrow it by a node filter", work.scope.len());
+                return self.refuse(task, &[text]);
             }
         }
         plan::keep(&task.root, site, &work.scope, self.world.now())?;
@@ -98,4 +104,12 @@ impl Engine<'_> {
     fn site_message(&self, text: &str, error: bool) -> Message {
         Message::new(text, error, About::Site, "NA", self.world.now())
     }
+}
+
+/// Bytes that nodes take in the record of a stage at most: each name is in its filter, its scope and its result, and there is a part
+/// for each in every round.
+fn recorded(nodes: &[String], action: Action) -> usize {
+    let rounds = action.steps(nodes.len()).iter().map(|step| step.action().attempts()).max().unwrap_or(1);
+    let parts = PART.saturating_mul(usize::try_from(rounds).unwrap_or(1));
+    nodes.iter().map(|node| 3 * (node.len() + QUOTED) + parts).sum()
 }

@@ -40,7 +40,7 @@ impl Engine<'_> {
                     next.current.push(part.id);
                 }
                 next.made = next.current.len() >= wanted.len();
-                messages::add(tx, &task.id, &said)?;
+                messages::add(tx, &task.id, 0, &said)?;
                 parent.updated = now;
                 parent.status = if parent.terminate { parent.status } else { super::BEGUN };
                 tx.put_json(keys::task(&task.id), &parent)?;

@@ -78,6 +78,20 @@ pub fn of_node(node: &str, latest: bool) -> Result<Vec<Value>, Broken> {
     records.iter().map(Record::view).collect()
 }
 
+/// The newest data of a generator about a node.
+///
+/// # Errors
+/// Those of the host.
+pub fn newest(node: &str, generator: &str) -> Result<Option<String>, Broken> {
+    for entry in kv::prefix(&keys::build_data(node)).reverse() {
+        let record: Record = entry?.json()?.value;
+        if record.generator == generator {
+            return record.data.read().map(Some);
+        }
+    }
+    Ok(None)
+}
+
 /// Records that a task collected, oldest first.
 ///
 /// # Errors

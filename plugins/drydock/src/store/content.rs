@@ -1,6 +1,6 @@
 //! Text of any length under a key: in the key itself, or in a blob beside it when it is long.
 
-use plugbay_sdk::kv::Transaction;
+use plugbay_sdk::kv::{self, Transaction};
 use plugbay_sdk::{BlobRange, blobs};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,23 @@ impl Content {
         let whole = blobs::concat(&ranges, &[])?;
         tx.attach(&*name, &whole);
         Ok(Content::Blob(name))
+    }
+
+    /// Have this text under a key, in place of what was there.
+    ///
+    /// # Errors
+    /// Those of the host.
+    pub fn replace(key: &str, text: &str, now: Moment) -> Result<(), Broken> {
+        kv::transact(|tx| {
+            let old = tx.get_json::<Content>(key)?;
+            if let Some(blob) = old.as_ref().and_then(|old| old.value.blob()) {
+                tx.drop_blob(blob);
+            }
+            let content = Content::keep(tx, text, now)?;
+            tx.put_json(key, &content)?;
+            Ok::<_, Broken>(())
+        })?;
+        Ok(())
     }
 
     /// The text.

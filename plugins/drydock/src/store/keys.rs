@@ -16,6 +16,7 @@
 //! | `i/ROOT/ACTION` | one that a deployment waits for |
 //! | `d/DIGEST` | content of boot actions |
 //! | `h/NODE` | the built-in inventory |
+//! | `s/PART` | what all nodes share, for the built-in provisioner |
 //! | `b/NODE/ORDER` | a record of build data |
 //! | `bt/TASK/ORDER` | the key of one, by task |
 
@@ -29,6 +30,8 @@ pub const MESSAGES: &str = "m/";
 pub const QUEUE: &str = "q/";
 /// The inventory.
 pub const INVENTORY: &str = "h/";
+/// What all nodes share.
+pub const SITE: &str = "s/";
 /// All build data.
 pub const BUILD_DATA: &str = "b/";
 /// All boot actions of nodes.

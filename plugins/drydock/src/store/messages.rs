@@ -9,19 +9,16 @@ use crate::task::Message;
 /// Messages that one commit may add beside what it is for.
 pub const TOGETHER: usize = 40;
 
-/// Add messages to a task in a transaction, in this order.
+/// Add messages to a task in a transaction, in this order. `before` of the same moment were added already.
 ///
 /// # Errors
 /// Those of the host.
-pub fn add<'a>(
-    tx: &mut Transaction,
-    task: &str,
-    messages: impl IntoIterator<Item = &'a Message>,
-) -> Result<(), Broken> {
-    for (index, message) in messages.into_iter().enumerate() {
+pub fn add(tx: &mut Transaction, task: &str, before: usize, messages: &[Message]) -> Result<(), Broken> {
+    for (index, message) in messages.iter().enumerate() {
         let order = ids::order(message.ts)?;
         let (time, random) = order.split_once('-').unwrap_or((&order, ""));
-        tx.put_json(format!("{}{time}{index:04x}-{random}", keys::messages(task)), message)?;
+        let place = before.saturating_add(index);
+        tx.put_json(format!("{}{time}{place:04x}-{random}", keys::messages(task)), message)?;
     }
     Ok(())
 }
@@ -31,10 +28,12 @@ pub fn add<'a>(
 /// # Errors
 /// Those of the host.
 pub fn add_all(task: &str, messages: &[Message]) -> Result<(), Broken> {
+    let mut before = 0;
     for some in messages.chunks(TOGETHER) {
         let mut tx = Transaction::new();
-        add(&mut tx, task, some)?;
+        add(&mut tx, task, before, some)?;
         tx.commit()?;
+        before += some.len();
     }
     Ok(())
 }

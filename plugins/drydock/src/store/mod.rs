@@ -12,5 +12,6 @@ pub mod keys;
 pub mod messages;
 pub mod plan;
 pub mod queue;
+pub mod site;
 pub mod tasks;
 pub mod writer;

@@ -64,21 +64,8 @@ pub fn keep(root: &str, site: &Site, scope: &[String], now: Moment) -> Result<()
         let (name, signaling) = (targeted.name.clone(), targeted.action.signaling);
         summary.actions.push(ActionRef { name, digest, signaling });
     }
-    keep_text(&format!("{prefix}shared"), &serde_json::to_string(&site.shared)?, now)?;
-    keep_text(&format!("{prefix}summary"), &serde_json::to_string(&summary)?, now)
-}
-
-fn keep_text(key: &str, text: &str, now: Moment) -> Result<(), Broken> {
-    kv::transact(|tx| {
-        let old = tx.get_json::<Content>(key)?;
-        if let Some(blob) = old.as_ref().and_then(|old| old.value.blob()) {
-            tx.drop_blob(blob);
-        }
-        let content = Content::keep(tx, text, now)?;
-        tx.put_json(key, &content)?;
-        Ok::<_, Broken>(())
-    })?;
-    Ok(())
+    Content::replace(&format!("{prefix}shared"), &serde_json::to_string(&site.shared)?, now)?;
+    Content::replace(&format!("{prefix}summary"), &serde_json::to_string(&summary)?, now)
 }
 
 /// A boot action by its content, so that nodes and deployments share it.
@@ -150,6 +137,21 @@ pub fn action(digest: &str) -> Result<Option<BootAction>, Broken> {
         Some(kept) => Ok(Some(serde_json::from_str(&kept.value.content.read()?)?)),
         None => Ok(None),
     }
+}
+
+/// The boot actions of a node in a task's design.
+///
+/// # Errors
+/// Those of the host.
+pub fn actions_of(root: &str, node: &str) -> Result<Vec<BootAction>, Broken> {
+    let summary = summary(root)?;
+    let targets = summary.targets.get(node).map(Vec::as_slice).unwrap_or_default();
+    let refs = targets.iter().filter_map(|at| summary.actions.get(*at));
+    let mut actions = Vec::new();
+    for of in refs {
+        actions.extend(action(&of.digest)?);
+    }
+    Ok(actions)
 }
 
 /// A node of a task's design.

@@ -66,6 +66,20 @@ pub enum Step {
     Together(Action),
 }
 
+impl Step {
+    /// What its parts do.
+    pub fn action(self) -> Action {
+        match self {
+            Step::Site(action)
+            | Step::PerType(action)
+            | Step::Nodes(action)
+            | Step::Hidden(action)
+            | Step::Each(action)
+            | Step::Together(action) => action,
+        }
+    }
+}
+
 use Step::{Each, Hidden, Nodes, PerType, Site, Together};
 
 const PREPARE_ONE: &[Step] = &[

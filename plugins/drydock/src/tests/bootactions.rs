@@ -100,6 +100,18 @@ fn reports_are_checked_in_order_and_taken_until_the_final_one() {
 }
 
 #[test]
+fn details_of_a_long_report_stay_in_their_order() {
+    let (service, _, actions) = deploying(&["ctl-01"], 1);
+    let details: Vec<Value> = (0..200).map(|n| json!({"message": format!("step {n}"), "error": false})).collect();
+    let answer: Value = service.report(&actions[0], &json!({"details": details})).expect(200).json();
+    let said = texts(&service.task(answer["task_id"].as_str().unwrap()));
+    let steps: Vec<&str> = said.iter().filter_map(|text| text.strip_prefix("step ")).collect();
+    assert_eq!(steps, (0..200).map(|n| n.to_string()).collect::<Vec<_>>());
+    let more = vec![json!({"message": "m", "error": false}); 201];
+    service.report(&actions[0], &json!({"details": more})).expect(400);
+}
+
+#[test]
 fn actions_without_a_signal_are_never_reported() {
     let (service, _, _) = deploying(&["ctl-01"], 1);
     let keys = service.app.host().keys();

@@ -160,6 +160,73 @@ fn nodes_that_cannot_be_deployed_are_tried_three_times() {
 }
 
 #[test]
+fn whoever_installs_a_node_is_handed_all_of_its_design() {
+    let service = Service::with(&[], json!({"provisioner": {"type": "builtin", "wait_for_nodes": true}}));
+    let operator = |method: &str, path: &str| service.app.request(method, path).surface("operator");
+    let shown = |path: &str| operator("GET", path).send().expect(200).json::<Value>();
+    let status = |status: &str| {
+        let body = json!({"status": status});
+        operator("PUT", "/inventory/ctl-01").json(&body).send().expect(200);
+    };
+    // What all nodes share.
+    assert_eq!(service.run("prepare_site", REF, Value::Null)["result"]["status"], "success");
+    let site = shown("/site");
+    assert_eq!(site["networks"]["networks"]["mgmt"]["cidr"], "10.20.1.0/24");
+    assert!(site["keys"].is_array() && site["repositories"].is_object(), "{site:#}");
+    // It is commissioned by somebody else, who fails once and tells what is in the machine.
+    let lshw = "<list><node><businfo>pci@0000:00:03.0</businfo><logicalname>ens3</logicalname></node></list>";
+    let data = json!({"generator": "lshw", "data_format": "text/xml", "data_element": lshw});
+    operator("POST", "/inventory/ctl-01/builddata").json(&data).send().expect(204);
+    status("Failed commissioning");
+    let failed = service.run("prepare_nodes", REF, named(&["ctl-01"]));
+    assert_eq!(failed["result"]["failures"], json!(["ctl-01"]), "{failed:#}");
+    status("Testing");
+    let id = service.start("prepare_nodes", REF, named(&["ctl-01"]));
+    for _ in 0..8 {
+        service.app.run_jobs();
+    }
+    assert_eq!(service.task(&id)["status"], "running");
+    status("New");
+    assert_eq!(service.drive(&id)["result"]["status"], "success");
+    // And then it is handed the rest.
+    service.start("deploy_nodes", REF, named(&["ctl-01"]));
+    for _ in 0..20 {
+        service.app.run_jobs();
+    }
+    let machine = shown("/inventory/ctl-01");
+    assert_eq!(machine["status"], "Deploying", "{machine:#}");
+    let of = |part: &str| machine["configuration"][part].clone();
+    assert_eq!(of("network")["devices"]["nic_left"]["name"], "ens3");
+    assert_eq!(
+        (&of("network")["primary_network"], &of("network")["devices"]["nic_right"]["name"]),
+        (&json!("mgmt"), &Value::Null)
+    );
+    assert_eq!(of("storage")["physical_devices"]["bootdisk"]["partitions"][0]["filesystem"]["fstype"], "ext4");
+    assert_eq!(of("platform")["packages"], json!({"chrony": "4.2-2", "curl": null}));
+    assert_eq!(of("platform")["tags"], json!(["control", "managed"]));
+}
+
+#[test]
+fn more_nodes_than_a_record_holds_are_refused() {
+    let mut site = SITE.split("---\nschema: 'drydock/BaremetalNode/v1'").next().unwrap().to_owned();
+    site = site.replace("cidr: 10.20.1.0/24", "cidr: 10.20.0.0/16").replace("cidr: 10.20.0.0/24", "cidr: 10.99.0.0/24");
+    for n in 0..900 {
+        let (high, low) = (n / 250, n % 250 + 3);
+        let long = "long".repeat(14);
+        site.push_str(&format!(
+            "---\nschema: drydock/BaremetalNode/v1\nmetadata: {{name: {long}-{n:03}}}\ndata:\n  host_profile: base\n  \
+             oob: {{type: noop}}\n  addressing: [{{network: mgmt, address: 10.20.{high}.{low}}}]\n"
+        ));
+    }
+    let service = Service::with(&[("long.yaml", &site)], json!({}));
+    let task = service.run("deploy_nodes", "file:long.yaml", Value::Null);
+    assert_eq!(task["result"]["status"], "failure");
+    assert!(texts(&task)[0].starts_with("900 nodes are too many"), "{task:#}");
+    // Without rounds of retries it is a smaller record.
+    assert_eq!(service.run("verify_nodes", "file:long.yaml", Value::Null)["result"]["status"], "success");
+}
+
+#[test]
 fn designs_that_do_not_load_or_are_not_valid_end_in_failure() {
     let wrong = SITE.replace("10.20.1.12", "10.20.1.11");
     let service = Service::with(&[("wrong", &wrong), ("none", "---\n")], json!({}));

@@ -5,17 +5,20 @@
 //! and no installer: machines are booted and installed by something else, which says so when `wait_for_nodes` is set. Without that
 //! every step is taken for done at once.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{NodeStatus, NodeView, Provisioner};
+use super::{NodeStatus, NodeView, Provisioner, devices};
+use crate::bootaction::asset;
 use crate::design::Node;
 use crate::design::effective::Shared;
+use crate::design::profile::Storage;
 use crate::drivers::{Call, Machine, Progress, Verdict};
 use crate::fault::Broken;
 use crate::settings::Builtin;
-use crate::store::{builddata, inventory};
+use crate::store::{builddata, inventory, plan, site};
 use crate::task::Action;
 use crate::validation::Offer;
 use crate::world::World;
@@ -33,7 +36,7 @@ pub struct Inventory {
 impl Provisioner for Inventory {
     fn services(&self, _world: &World) -> Result<Verdict, Broken> {
         let mut verdict = Verdict::good("the built-in provisioner is ready");
-        if self.settings.images.as_ref().is_some_and(std::collections::BTreeMap::is_empty) {
+        if self.settings.images.as_ref().is_some_and(BTreeMap::is_empty) {
             verdict = Verdict::bad("the built-in provisioner has no images");
         }
         Ok(verdict)
@@ -51,26 +54,18 @@ impl Provisioner for Inventory {
         Ok(inventory::get(&machine.node.name)?.is_some())
     }
 
-    fn site(
-        &self,
-        action: Action,
-        shared: &Shared,
-        _left: Option<Value>,
-        _call: &Call<'_>,
-    ) -> Result<Progress, Broken> {
-        let text = match action {
+    fn site(&self, action: Action, shared: &Shared, _left: Option<Value>, call: &Call<'_>) -> Result<Progress, Broken> {
+        let region = &shared.region;
+        let (part, value, count) = match action {
             Action::CreateNetworkTemplate => {
-                format!(
-                    "{} networks are kept with each node; the built-in provisioner configures none",
-                    shared.networks.len()
-                )
+                let value = json!({"networks": shared.networks, "links": shared.links});
+                ("networks", value, shared.networks.len())
             }
-            Action::ConfigureUserCredentials => {
-                format!("{} keys are kept with each node", shared.region.authorized_keys.len())
-            }
-            _ => format!("{} repositories are kept with each node", shared.region.repositories.len()),
+            Action::ConfigureUserCredentials => ("keys", json!(region.authorized_keys), region.authorized_keys.len()),
+            _ => ("repositories", json!(region.repositories), region.repositories.listed.len()),
         };
-        Ok(Verdict::good(text).into())
+        site::keep(part, &value, call.world.now())?;
+        Ok(Verdict::good(format!("{count} {part} are kept for whoever installs nodes")).into())
     }
 
     fn act(
@@ -102,14 +97,37 @@ impl Provisioner for Inventory {
                 Ok(Verdict::good(format!("{name} was removed from the inventory")).into())
             }
             (_, None) => Ok(Verdict::bad(format!("{name} is not in the inventory; prepare it first")).into()),
-            (Action::ConfigureHardware, Some(kept)) => hardware(name, kept, call),
+            (Action::ConfigureHardware, Some(kept)) => hardware(name, kept, wait, call),
             (Action::ApplyNodeNetworking, _) => {
-                let part = json!({"interfaces": node.interfaces, "addressing": node.addressing, "domain": node.domain});
+                let part = json!({
+                    "interfaces": node.interfaces,
+                    "addressing": node.addressing,
+                    "domain": node.domain,
+                    "primary_network": node.primary_network,
+                    "devices": devices(node)?,
+                });
                 configure(name, "network", part, Some(NodeStatus::Allocated))
             }
-            (Action::ApplyNodeStorage, _) => configure(name, "storage", json!(node.storage), None),
+            (Action::ApplyNodeStorage, _) => {
+                let Storage { physical_devices, volume_groups } = &node.storage;
+                let part = json!({
+                    "physical_devices": physical_devices,
+                    "volume_groups": volume_groups,
+                    "devices": devices(node)?,
+                });
+                configure(name, "storage", part, None)
+            }
             (Action::ApplyNodePlatform, _) => {
-                let part = json!({"image": node.image, "kernel": node.kernel, "kernel_params": node.kernel_params});
+                let actions = plan::actions_of(&call.task.root, name)?;
+                let packages: BTreeMap<_, _> = actions.iter().flat_map(asset::packages).collect();
+                let part = json!({
+                    "image": node.image,
+                    "kernel": node.kernel,
+                    "kernel_params": node.kernel_params,
+                    "packages": packages,
+                    "tags": node.tags,
+                    "labels": node.labels,
+                });
                 configure(name, "platform", part, None)
             }
             (Action::DeployNode, Some(kept)) => deploy(node, &kept, wait),
@@ -118,7 +136,23 @@ impl Provisioner for Inventory {
     }
 }
 
-fn hardware(name: &str, kept: inventory::Machine, call: &Call<'_>) -> Result<Progress, Broken> {
+/// The devices that the node's design has names for.
+fn devices(node: &Node) -> Result<Value, Broken> {
+    if node.aliases.is_empty() {
+        return Ok(json!({}));
+    }
+    let lshw = builddata::newest(&node.name, "lshw")?;
+    Ok(json!(devices::named(&node.aliases, lshw.as_deref())))
+}
+
+fn hardware(name: &str, kept: inventory::Machine, wait: bool, call: &Call<'_>) -> Result<Progress, Broken> {
+    match kept.status {
+        NodeStatus::Commissioning | NodeStatus::Testing if wait => return Ok(Progress::Wait(LOOK, Value::Null)),
+        NodeStatus::FailedCommissioning | NodeStatus::FailedTesting if wait => {
+            return Ok(Verdict::bad(format!("commissioning of {name} failed")).into());
+        }
+        _ => {}
+    }
     let facts = json!({"boot_mac": kept.boot_mac, "memory": kept.memory, "cpu_count": kept.cpu_count}).to_string();
     let new = builddata::New {
         node: name,
@@ -185,8 +219,8 @@ fn view(name: String, machine: inventory::Machine) -> NodeView {
     let status = serde_json::to_value(machine.status).ok();
     NodeView {
         hostname: Some(name),
-        memory: machine.memory,
-        cpu_count: machine.cpu_count,
+        memory: machine.memory.unwrap_or_default(),
+        cpu_count: machine.cpu_count.unwrap_or_default(),
         status_name: status.and_then(|status| status.as_str().map(str::to_owned)).unwrap_or_default(),
         boot_mac: machine.boot_mac,
         power_state: machine.power_state,

@@ -1,6 +1,7 @@
 //! Node provisioners: what installs operating systems, and knows the machines there are.
 
 pub mod builtin;
+mod devices;
 pub mod maas;
 
 use serde::{Deserialize, Serialize};
@@ -20,12 +21,18 @@ use crate::world::World;
 pub enum NodeStatus {
     New,
     Commissioning,
+    #[serde(rename = "Failed commissioning")]
+    FailedCommissioning,
+    Testing,
+    #[serde(rename = "Failed testing")]
+    FailedTesting,
     Ready,
     Allocated,
     Deploying,
     Deployed,
     #[serde(rename = "Failed deployment")]
     FailedDeployment,
+    Releasing,
     Broken,
 }
 
@@ -34,8 +41,8 @@ pub enum NodeStatus {
 #[expect(missing_docs, reason = "the fields are the API's")]
 pub struct NodeView {
     pub hostname: Option<String>,
-    pub memory: Option<u64>,
-    pub cpu_count: Option<u64>,
+    pub memory: u64,
+    pub cpu_count: u64,
     pub status_name: String,
     pub boot_mac: Option<String>,
     pub power_state: String,

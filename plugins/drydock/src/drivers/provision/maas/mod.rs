@@ -115,7 +115,7 @@ impl Provisioner for Maas {
             Ok(machines) => machines,
             Err(why) => return Ok(Err(why)),
         };
-        let number = |machine: &Value, name: &str| machine.get(name).and_then(Value::as_u64);
+        let number = |machine: &Value, name: &str| machine.get(name).and_then(Value::as_u64).unwrap_or_default();
         let text =
             |machine: &Value, place: &str| text_at(machine, place).filter(|text| !text.is_empty()).map(str::to_owned);
         let view = |machine: &Value| NodeView {
@@ -124,7 +124,7 @@ impl Provisioner for Maas {
             cpu_count: number(machine, "cpu_count"),
             status_name: text(machine, "/status_name").unwrap_or_default(),
             boot_mac: text(machine, "/boot_interface/mac_address"),
-            power_state: text(machine, "/power_state").unwrap_or_default(),
+            power_state: text(machine, "/power_state").unwrap_or_else(|| "unknown".to_owned()),
             power_address: None,
             boot_ip: text(machine, "/ip_addresses/0"),
         };

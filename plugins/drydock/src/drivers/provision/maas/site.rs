@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Maas, encoded};
 use crate::design::effective::Shared;
+use crate::design::kinds::{Repositories, Repository, RepositoryType};
 use crate::drivers::{Progress, Verdict, text_at};
 use crate::http::Http;
 use crate::task::Action;
@@ -43,9 +44,7 @@ impl Maas {
     fn repositories(&self, shared: &Shared, http: &dyn Http) -> Result<String, String> {
         let known = self.get(http, "package-repositories/")?;
         let known: BTreeMap<&str, u64> = known.as_array().into_iter().flatten().filter_map(named).collect();
-        let remove = shared.region.repositories.get("remove_unlisted").and_then(Value::as_bool).unwrap_or(false);
-        let wanted = shared.region.repositories.iter().filter(|(name, _)| *name != "remove_unlisted");
-        let mut written = 0;
+        let Repositories { remove_unlisted: remove, listed: wanted } = &shared.region.repositories;
         for (name, repository) in wanted {
             let form = form(name, repository)?;
             let pairs: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -53,10 +52,9 @@ impl Maas {
                 Some(id) => self.send(http, "PUT", &format!("package-repositories/{id}/"), &pairs)?,
                 None => self.send(http, "POST", "package-repositories/", &pairs)?,
             };
-            written += 1;
         }
-        let listed = |name: &str| shared.region.repositories.contains_key(name) || DEFAULTS.contains(&name);
-        for (_, id) in known.iter().filter(|(name, _)| remove && !listed(name)) {
+        let listed = |name: &str| wanted.contains_key(name) || DEFAULTS.contains(&name);
+        for (_, id) in known.iter().filter(|(name, _)| *remove && !listed(name)) {
             self.send(http, "DELETE", &format!("package-repositories/{id}/"), &[])?;
         }
         for tag in &shared.region.tag_definitions {
@@ -67,7 +65,8 @@ impl Maas {
                 self.send(http, "POST", "tags/", &form)?;
             }
         }
-        Ok(format!("{written} repositories and {} tags are known to MaaS", shared.region.tag_definitions.len()))
+        let (repositories, tags) = (wanted.len(), shared.region.tag_definitions.len());
+        Ok(format!("{repositories} repositories and {tags} tags are known to MaaS"))
     }
 }
 
@@ -76,23 +75,16 @@ fn named(repository: &Value) -> Option<(&str, u64)> {
 }
 
 /// A repository as MaaS takes it.
-fn form(name: &str, repository: &Value) -> Result<Vec<(&'static str, String)>, String> {
-    let text = |key: &str| repository.get(key).and_then(Value::as_str).map(str::to_owned);
-    if let Some(kind) = text("repo_type").filter(|kind| kind != "apt") {
-        return Err(format!("Repository {name} is of type {kind}; MaaS takes apt"));
+fn form(name: &str, repository: &Repository) -> Result<Vec<(&'static str, String)>, String> {
+    if repository.repo_type != RepositoryType::Apt {
+        return Err(format!("Repository {name} is not of type apt, which is all that MaaS takes"));
     }
-    let list = |key: &str| {
-        let all = repository.get(key)?.as_array()?;
-        let all: Vec<&str> = all.iter().filter_map(Value::as_str).collect();
-        Some(all.join(","))
-    };
-    let url = text("url").ok_or_else(|| format!("Repository {name} has no url"))?;
     let optional = [
-        ("distributions", list("distributions")),
-        ("components", list("components")),
-        ("arches", list("arches")),
-        ("key", text("gpgkey")),
+        ("distributions", repository.distributions.join(",")),
+        ("components", repository.components.join(",")),
+        ("arches", repository.arches.join(",")),
+        ("key", repository.gpgkey.clone().unwrap_or_default()),
     ];
-    let given = optional.into_iter().filter_map(|(key, value)| Some((key, value.filter(|value| !value.is_empty())?)));
-    Ok([("name", name.to_owned()), ("url", url)].into_iter().chain(given).collect())
+    let given = optional.into_iter().filter(|(_, value)| !value.is_empty());
+    Ok([("name", name.to_owned()), ("url", repository.url.clone())].into_iter().chain(given).collect())
 }

@@ -170,15 +170,12 @@ fn what_is_not_written_fails_unless_somebody_did_it_by_hand() {
 fn repositories_and_tags_are_made_changed_and_removed() {
     let known = json!([{"id": 1, "name": "main_archive"}, {"id": 7, "name": "old"}, {"id": 9, "name": "mine"}]);
     let region = Region {
-        repositories: [
-            ("remove_unlisted".to_owned(), json!(true)),
-            (
-                "mine".to_owned(),
-                json!({"repo_type": "apt", "url": "http://m/x", "components": ["main"], "gpgkey": "K"}),
-            ),
-            ("new".to_owned(), json!({"url": "http://n", "distributions": ["jammy"], "arches": ["amd64"]})),
-        ]
-        .into(),
+        repositories: serde_json::from_value(json!({
+            "remove_unlisted": true,
+            "mine": {"repo_type": "apt", "url": "http://m/x", "components": ["main"], "gpgkey": "K"},
+            "new": {"url": "http://n", "distributions": ["jammy"], "arches": ["amd64"]},
+        }))
+        .unwrap(),
         tag_definitions: vec![TagDefinition {
             tag: "nvme".into(),
             definition_type: TagDefinitionType::LshwXpath,
@@ -204,8 +201,8 @@ fn repositories_and_tags_are_made_changed_and_removed() {
             "POST tags/ name=nvme&definition=%2F%2Fnode",
         ]
     );
-    let rpm = json!({"repo_type": "rpm", "url": "http://n"});
-    let region = Region { repositories: [("r".to_owned(), rpm)].into(), ..Region::default() };
+    let rpm = serde_json::from_value(json!({"r": {"repo_type": "rpm", "url": "http://n"}})).unwrap();
+    let region = Region { repositories: rpm, ..Region::default() };
     assert!(!bed.site(Action::ConfigureNodeProvisioner, &Shared { region, ..Shared::default() }).success);
 }
 
