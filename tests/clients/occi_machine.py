@@ -14,6 +14,7 @@ import os
 import pathlib
 import signal
 import socket
+import threading
 import time
 import urllib.parse
 
@@ -87,6 +88,18 @@ class Cloud:
         kind = path.split("/")[1]
         action = f"http://schemas.ogf.org/occi/infrastructure/{kind}/action#{term}"
         return self.call("POST", f"{path}?action={term}", {"action": action, "attributes": attributes}, expect)
+
+    def echo(self, path):
+        """Send back what a GET shows, in both kinds of renderings: nothing changes."""
+        before = self.show(path)
+        self.call("PUT", path, before)
+        plain = {**self.headers, "Accept": "text/plain", "Content-Type": "text/plain"}
+        connection = http.client.HTTPConnection(self.base.hostname, self.base.port, timeout=60)
+        connection.request("GET", path, headers=plain)
+        connection.request("PUT", path, connection.getresponse().read(), plain)
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        assert self.show(path) == before, (before, self.show(path))
 
     def show(self, path):
         return self.call("GET", path)[1]
@@ -277,6 +290,7 @@ def by_itself(cloud):
     eventually("it has gone", lambda: (cloud.record(path) or {"ended": True})["ended"])
     facts["powered off"] = cloud.until(path, "inactive")
     assert "occi.compute.state.message" not in cloud.show(path)["attributes"]
+    cloud.call("DELETE", path)
 
     path = cloud.machine("obedient")
     cloud.act(path, "start")
@@ -343,12 +357,30 @@ def devices(cloud):
     assert len(cloud.devices(path)) == 1
     cloud.act(disk, "backup")
     cloud.act(disk, "online")
+    # Its link leads from another machine, and from this one again.
+    for source, left in ((second, 1), (path, 2)):
+        cloud.call("POST", link, {"source": {"location": source}})
+        assert len(cloud.devices(path)) == left
     timed(facts, "detach disk", lambda: cloud.call("DELETE", link))
     assert len(cloud.devices(path)) == 1
     interface = timed(facts, "attach interface", lambda: cloud.link("networkinterface", path, net))
     assert len(cloud.devices(path)) == 2
     shown = cloud.show(interface)["attributes"]
     assert shown["occi.networkinterface.address"] == "10.0.2.15" and shown["occi.networkinterface.state"] == "active", shown
+    assert "http://schemas.openstack.org/compute/instance#os_vms" in cloud.show(path)["mixins"]
+    cloud.echo(path)
+    # It gets another hardware address, and leads to another network, while the machine runs.
+    mac = lambda: cloud.qmp(path, "qom-get", path="/machine/peripheral/l" + interface.replace("-", "")[-20:], property="mac")
+    for wanted in ("52:54:00:aa:bb:cc", "52:54:00:aa:bb:cd"):
+        timed(facts, "another address", lambda: cloud.call("POST", interface, {"attributes": {"occi.networkinterface.mac": wanted}}))
+        assert mac() == wanted and len(cloud.devices(path)) == 2
+    ranged = cloud.create("network", {"occi.network.address": "192.168.7.0/24"}, ["http://schemas.ogf.org/occi/infrastructure/network#ipnetwork"])
+    cloud.call("POST", interface, {"attributes": {"occi.networkinterface.address": "192.168.7.9"}}, (409,))
+    timed(facts, "another network", lambda: cloud.call("POST", interface, {"target": {"location": ranged}}))
+    shown = cloud.show(interface)["attributes"]
+    assert shown["occi.networkinterface.address"] == "192.168.7.15" and shown["occi.networkinterface.mac"] == wanted, shown
+    assert mac() == wanted and len(cloud.devices(path)) == 2
+    cloud.call("POST", interface, {"target": {"location": net}})
     timed(facts, "up", lambda: cloud.act(net, "up"))
     cloud.act(net, "down")
     timed(facts, "detach interface", lambda: cloud.call("DELETE", interface))
@@ -441,6 +473,38 @@ def closed(cloud):
     say(scenario="closed", refused=refused)
 
 
+def deleted(cloud):
+    """A machine that is deleted just when it is started, or started again, leaves nothing, whoever comes last."""
+    programs = cloud.data.parent.parent / "programs" / cloud.data.name
+    facts = {}
+
+    def delete(how, path, folder, others=lambda: None):
+        cloud.call("DELETE", path)
+        others()
+        gone = lambda: not folder.exists() and not list(programs.glob(f"*{folder.name}*"))
+        facts.setdefault(how, []).append(eventually(f"nothing is left: {how}", gone))
+        assert cloud.call("GET", path, expect=None)[0] == 404
+
+    for moment in range(8):
+        path = cloud.machine("obedient")
+        cloud.act(path, "start")
+        eventually("the guest is up", lambda: "obedient is up" in cloud.printed(path))
+        time.sleep(0.1)
+        folder, pid = cloud.folder(path), cloud.pid(path)
+        cloud.act(path, "restart", method="graceful")
+        eventually("the guest has left", lambda: not os.path.exists(f"/proc/{pid}"))
+        time.sleep(moment * 0.006)
+        delete("started again", path, folder)
+    for moment in range(8):
+        path = cloud.machine("obedient")
+        folder, other = cloud.folder(path), Cloud(cloud.base.geturl(), cloud.data, cloud.headers.get("X-Auth-Token"))
+        start = threading.Thread(target=other.act, args=(path, "start", (200, 404, 409)))
+        start.start()
+        time.sleep(moment * 0.01)
+        delete("started", path, folder, start.join)
+    say(scenario="deleted", milliseconds={how: [round(value, 1) for value in values] for how, values in facts.items()})
+
+
 def before(cloud):
     """Machines in every state, for a host that is about to be killed."""
     prepare(cloud)
@@ -487,7 +551,7 @@ def after(cloud, facts):
     say(scenario="after", milliseconds=took)
 
 
-SCENARIOS = {"life": life, "hibernation": hibernation, "by-itself": by_itself, "devices": devices, "save": save, "closed": closed}
+SCENARIOS = {"life": life, "hibernation": hibernation, "by-itself": by_itself, "devices": devices, "save": save, "closed": closed, "deleted": deleted}
 
 
 def main():

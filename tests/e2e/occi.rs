@@ -123,7 +123,7 @@ async fn a_container_of_cdmi_is_a_disk_of_machines_and_what_they_write_is_read_t
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn machines_survive_a_host_that_is_killed_and_a_swap_of_the_plugin() {
     let Some(bed) = bed() else { return };
-    let _machines = Machines::of(&bed);
+    let machines = Machines::of(&bed);
     let token = bed.token("ann", &[]);
     let host = Process::start(&bed).await;
     let facts = drive(&bed, host.address.port(), &token, "before", None).await.remove(0);
@@ -134,13 +134,14 @@ async fn machines_survive_a_host_that_is_killed_and_a_swap_of_the_plugin() {
     let host = Process::start(&bed).await;
     let said = drive(&bed, host.address.port(), &token, "after", Some(&facts)).await;
     println!("{said:?}");
+    assert_eq!(machines.running(), []);
     host.terminate().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn machines_run_on_while_the_plugin_is_swapped() {
     let Some(mut bed) = bed() else { return };
-    let _machines = Machines::of(&bed);
+    let machines = Machines::of(&bed);
     let token = bed.token("ann", &[]);
     bed.start().await;
     let port = bed.address().port();
@@ -150,6 +151,7 @@ async fn machines_run_on_while_the_plugin_is_swapped() {
     bed.until("the other build serves", "occi", |status| status.digest != old).await;
     drive(&bed, port, &token, "between", Some(&facts)).await;
     drive(&bed, port, &token, "after", Some(&facts)).await;
+    assert_eq!(machines.running(), []);
 }
 
 #[tokio::test]

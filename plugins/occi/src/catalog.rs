@@ -100,6 +100,9 @@ impl Catalog {
         if let Some(known) = self.provided(|category| category.id == *id) {
             return Ok(Some(known));
         }
+        if let Some(meant) = openstack::meant(id.as_str()).and_then(TypeId::parse) {
+            return self.find(&meant);
+        }
         if id.scheme() == templates::IMAGES
             && let Some(image) = self.of_service(id.term())?
         {

@@ -73,9 +73,11 @@ fn fetch(term: &str, attempt: u32) -> Result<Outcome, Fault> {
 
 /// Remove files that are of nobody any more.
 fn sweep() -> Result<(), Fault> {
-    if Settings::load()?.backend == Backend::Qemu {
+    let settings = Settings::load()?;
+    if settings.backend == Backend::Qemu {
         images::refresh::sweep()?;
         image::sweep()?;
+        Qemu::new(&settings, &Keys::of(""), Rc::new(qemu::Host)).sweep()?;
     }
     Ok(())
 }
@@ -131,7 +133,9 @@ fn step(seq: &str, known: &record::Record) -> Result<Left, Fault> {
     }
     let service = Service::within(Keys::within(&known.space), settings, Names::at(String::new()));
     let Some(kept) = service.observed(&known.path)?.filter(|kept| kept.entity.seq == seq) else {
-        // It is not there yet, or not any more.
+        // It was started by a request that came while another deleted it.
+        plugbay_sdk::info!("{} is gone, and so is what was started for it", known.path);
+        Qemu::new(&service.settings, &service.keys, Rc::new(qemu::Host)).abandon(seq)?;
         return Ok(Left::Nothing);
     };
     if known.is_settled() {
@@ -142,6 +146,8 @@ fn step(seq: &str, known: &record::Record) -> Result<Left, Fault> {
             service.found(&known.path, &Seen::Error(why))?;
             return Ok(Left::Nothing);
         }
+        // It was deleted meanwhile.
+        Err(_) if record::find(seq)?.is_none() => return Ok(Left::Nothing),
         settled => settled?,
     };
     service.observed(&known.path)?;

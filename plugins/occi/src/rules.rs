@@ -120,9 +120,10 @@ impl Shape {
     /// 404 or 400 for an unknown attribute, 403 for one that is the server's, 400 for a value that does not fit.
     pub fn take(&self, attributes: &mut Attributes, given: &Attributes) -> Result<(), Fault> {
         for (name, value) in given {
+            let name = openstack::meant(name).unwrap_or(name);
             // Source and target are the ends' business; clients send ids, and they are ignored.
             let ends = [core::SOURCE, core::TARGET, core::SOURCE_KIND, core::TARGET_KIND];
-            if name == core::ID || self.is_link() && ends.contains(&name.as_str()) {
+            if name == core::ID || self.is_link() && ends.contains(&name) {
                 continue;
             }
             let definition = self.definition(name).ok_or_else(|| unknown(name))?;
@@ -133,11 +134,11 @@ impl Shape {
             if !definition.mutable {
                 return Err(Fault::forbidden(format!("{name} is not the client's to set.")));
             }
-            if known.is_some() && openstack::ONCE.contains(&name.as_str()) {
+            if known.is_some() && openstack::ONCE.contains(&name) {
                 return Err(Fault::forbidden(format!("{name} can be set once only.")));
             }
             let value = admit(definition, value)?;
-            attributes.insert(name.clone(), value);
+            attributes.insert(name.to_owned(), value);
         }
         Ok(())
     }

@@ -167,6 +167,9 @@ const CAPABILITIES: [(&str, &[(&str, &str)]); 3] = [
             ("cdmi_delete_container", "true"),
             ("cdmi_copy_dataobject", "true"),
             ("cdmi_export_container_occi", "true"),
+            ("cdmi_ctime", "true"),
+            ("cdmi_mtime", "true"),
+            ("cdmi_mcount", "true"),
         ],
     ),
     (
@@ -179,12 +182,16 @@ const CAPABILITIES: [(&str, &[(&str, &str)]); 3] = [
             ("cdmi_modify_value_range", "true"),
             ("cdmi_modify_metadata", "true"),
             ("cdmi_delete_dataobject", "true"),
+            ("cdmi_size", "true"),
+            ("cdmi_ctime", "true"),
+            ("cdmi_mtime", "true"),
+            ("cdmi_mcount", "true"),
         ],
     ),
 ];
 
-/// The document of capabilities at a path below `/cdmi_capabilities/`; none if there is none.
-pub fn capabilities(below: &str, fields: &Fields) -> Option<Value> {
+/// The document of capabilities at a path below `/cdmi_capabilities/`; none if there is none. `root` is the id of `/`.
+pub fn capabilities(below: &str, root: &str, fields: &Fields) -> Option<Value> {
     let name = below.trim_matches('/');
     let (_, list) = CAPABILITIES.iter().find(|(known, _)| *known == name)?;
     let own = |name: &str| id::of(&crate::store::keys::digest(&format!("capabilities {name}")));
@@ -195,7 +202,7 @@ pub fn capabilities(below: &str, fields: &Fields) -> Option<Value> {
         "objectID": own(name),
         "objectName": if top { "cdmi_capabilities/".to_owned() } else { format!("{name}/") },
         "parentURI": if top { "/" } else { "/cdmi_capabilities/" },
-        "parentID": own(""),
+        "parentID": if top { root.to_owned() } else { own("") },
         "capabilities": list.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect::<Map<_, _>>(),
         "childrenrange": if top { "0-1" } else { "" },
         "children": children,

@@ -7,7 +7,7 @@ use super::{
     document,
     fields::Fields,
     place::Place,
-    record::{Kept, Kind, Record},
+    record::{self, Kept, Kind, Record},
     value,
     wish::Wish,
 };
@@ -125,7 +125,8 @@ fn read(request: &Request) -> Result<Answer, Fault> {
     let version = version(request)?;
     let fields = Fields::parse(request.query.as_deref())?;
     if let Some(below) = request.path.strip_prefix("/cdmi_capabilities") {
-        let found = document::capabilities(below, &fields).ok_or_else(|| nothing(request))?;
+        let root = record::root_id(&Service::of(request)?.keys);
+        let found = document::capabilities(below, &root, &fields).ok_or_else(|| nothing(request))?;
         return Ok(cdmi(200, version.unwrap_or("1.1.1"), CAPABILITY, &found));
     }
     let service = Service::of(request)?;

@@ -164,12 +164,16 @@ fn bare_row<'a>(row: &'a Row<'a>, console: Option<String>, names: &Names) -> Sho
     let end = |path: &str, kind: Option<&'a str>| End { location: names.reference(path), kind };
     let state = states::attribute_of(&row.kind.0).and_then(|name| row.text(name));
     let ends = row.ends.as_ref();
+    let mut mixins: Vec<&str> = row.mixins.iter().map(|mixin| &*mixin.0).collect();
+    if console.is_some() && !mixins.contains(&openstack::OS_VMS_ID) {
+        mixins.push(openstack::OS_VMS_ID);
+    }
     Shown {
         kind: &row.kind.0,
         id: entity::id_of(&row.seq.0),
         title: row.text(core::TITLE),
         summary: row.text(core::SUMMARY),
-        mixins: row.mixins.iter().map(|mixin| &*mixin.0).collect(),
+        mixins,
         attributes: Others::Row(&row.attributes, console),
         actions: state.map(|state| states::possible_of(&row.kind.0, state)).unwrap_or_default(),
         source: ends.map(|ends| end(&ends.source.0, Some(&ends.source_kind.0))),

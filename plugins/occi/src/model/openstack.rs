@@ -17,9 +17,27 @@ pub const CONSOLE: &str = "org.openstack.compute.console.vnc";
 /// Attributes that are given at creation or with their mixin, and never again.
 pub const ONCE: [&str; 2] = [USERDATA, OLD_USERDATA];
 
-/// The mixin that every machine has.
-pub fn os_vms() -> TypeId {
-    TypeId::known("http://schemas.openstack.org/compute/instance#", "os_vms")
+/// Scheme of what machines have at OpenStack's bridges.
+pub const INSTANCE: &str = "http://schemas.openstack.org/compute/instance#";
+/// Term of the mixin that a machine shows its console by.
+pub const OS_VMS: &str = "os_vms";
+/// Both together.
+pub const OS_VMS_ID: &str = "http://schemas.openstack.org/compute/instance#os_vms";
+
+/// Spellings of early drafts of 1.2, of mixins and of attributes, that a bridge has made known; and what they mean.
+const SPELLINGS: [(&str, &str); 4] = [
+    (
+        "http://schemas.ogf.org/occi/credentials#ssh_key",
+        "http://schemas.ogf.org/occi/infrastructure/credentials#ssh_key",
+    ),
+    ("http://schemas.ogf.org/occi/compute#user_data", "http://schemas.ogf.org/occi/infrastructure/compute#user_data"),
+    ("occi.credentials.ssh_key", "occi.credentials.ssh.publickey"),
+    ("occi.compute.user_data", USERDATA),
+];
+
+/// What a spelling of early drafts means; none if it is none.
+pub fn meant(spelling: &str) -> Option<&'static str> {
+    SPELLINGS.iter().find(|(known, _)| *known == spelling).map(|(_, meant)| *meant)
 }
 
 /// Pairs of mixins that say the same: both at once is a conflict.
@@ -34,7 +52,7 @@ fn public_key() -> TypeId {
 }
 
 fn user_data() -> TypeId {
-    TypeId::known("http://schemas.openstack.org/compute/instance#", "user_data")
+    TypeId::known(INSTANCE, "user_data")
 }
 
 /// All of it.
@@ -50,10 +68,8 @@ pub fn categories() -> Vec<Category> {
         ]),
         mixin(user_data(), "What the machine is given at its first start, in base64")
             .with([Attribute::required(OLD_USERDATA, Type::Text)]),
-        mixin(os_vms(), "What a machine shows of itself").with([
-            Attribute::immutable(CONSOLE, Type::Text),
-            Attribute::immutable("org.openstack.compute.state", Type::Text),
-        ]),
+        mixin(TypeId::known(INSTANCE, OS_VMS), "What a machine shows of itself")
+            .with([Attribute::immutable(CONSOLE, Type::Text)]),
         Category::mixin(
             TypeId::known("http://schemas.openstack.org/infrastructure/network#", "osnetwork"),
             "A network as OpenStack has it",

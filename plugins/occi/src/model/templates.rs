@@ -136,12 +136,16 @@ pub fn of_flavor(flavor: &Flavor) -> Option<Category> {
     let term = safe(&flavor.name);
     let mut category =
         size(TypeId::of(FLAVORS, &term)?, &format!("Flavor: {}", flavor.name), flavor.cores.max(1), flavor.memory);
+    let mut add = |name, of, value| category.attributes.push(Attribute::immutable(name, of).or(value));
     if flavor.disk > 0.0 {
-        category.attributes.push(Attribute::immutable(EPHEMERAL, Type::Positive).or(json!(flavor.disk)));
+        add(EPHEMERAL, Type::Positive, json!(flavor.disk));
+        add("org.openstack.flavor.disk", Type::Positive, json!(flavor.disk));
     }
-    category
-        .attributes
-        .push(Attribute::immutable("org.openstack.flavor.name", Type::Text).or(json!(flavor.name.clone())));
+    // There are no other disks.
+    for name in ["org.openstack.flavor.ephemeral", "org.openstack.flavor.swap"] {
+        add(name, Type::Integer(0, i64::MAX), json!(0));
+    }
+    add("org.openstack.flavor.name", Type::Text, json!(flavor.name));
     category.location = Some(format!("/mixin/resource_tpl/os/{term}/"));
     Some(category)
 }

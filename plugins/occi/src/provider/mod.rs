@@ -133,6 +133,12 @@ pub trait Provider {
     /// If it cannot be.
     fn attach(&self, link: &mut Entity, source: &Entity, target: Option<&Entity>, place: usize) -> Result<(), Failure>;
 
+    /// Whether a link is to be taken out of its source and put in again, because what it stands for is another now. Its ends
+    /// are the same.
+    fn rewires(&self, _before: &Entity, _after: &Entity) -> bool {
+        false
+    }
+
     /// A link has come to be: what it stands for is put into its source, if that runs. Doing it twice does no harm.
     ///
     /// # Errors

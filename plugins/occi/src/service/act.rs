@@ -28,8 +28,8 @@ struct Invocation {
     parameters: Attributes,
 }
 
-/// What a provider did, by path.
-type Results = BTreeMap<String, Result<Effects, Failure>>;
+/// What a provider did, by path; and to what it was done.
+type Results = BTreeMap<String, (Entity, Result<Effects, Failure>)>;
 
 /// Checks and ops of one commit of an action on many.
 const ROOM: usize = 90;
@@ -119,7 +119,9 @@ impl Service {
                 let mut batch = Batch::default();
                 let mut done = 0;
                 for path in rest {
-                    let Some(before) = self.observed(path)? else {
+                    let before = self.observed(path)?;
+                    self.take_back(path, before.as_ref(), &mut acted)?;
+                    let Some(before) = before else {
                         done += 1;
                         continue;
                     };
@@ -139,6 +141,18 @@ impl Service {
         Ok(())
     }
 
+    /// What was done to an entity that was deleted meanwhile goes as well: whoever deleted it may have been too early to
+    /// see it.
+    fn take_back(&self, path: &str, now: Option<&Kept>, acted: &mut Results) -> Result<(), Fault> {
+        let is_there = |done: &Entity| now.is_some_and(|kept| kept.entity.seq == done.seq);
+        match acted.get(path) {
+            Some((done, _)) if !is_there(done) => self.provider.delete(done)?,
+            _ => return Ok(()),
+        }
+        acted.remove(path);
+        Ok(())
+    }
+
     fn carry_out(
         &self,
         before: &Kept,
@@ -148,10 +162,10 @@ impl Service {
     ) -> Result<(), Stop> {
         let mut after = before.entity.clone();
         let result = match acted.get(&after.path) {
-            Some(result) => result.clone(),
+            Some((_, result)) => result.clone(),
             None => {
                 let result = self.provider.act(&before.entity, invocation.transition, &invocation.parameters);
-                acted.insert(after.path.clone(), result.clone());
+                acted.insert(after.path.clone(), (before.entity.clone(), result.clone()));
                 result
             }
         };

@@ -219,10 +219,31 @@ impl<'a> Work<'a> {
         Ok((entity, target))
     }
 
+    /// Give a link that is there already these ends, which may be those that it has; it is looked at as a new one is.
+    pub(super) fn relink(&mut self, link: &mut Entity, source: &str, target: &str) -> Result<(), Fault> {
+        let keys = &self.service.keys;
+        let before = link.ends.take().map(|ends| ends.source).unwrap_or_default();
+        if before != source {
+            let kept = entities::existing(keys, &before)?;
+            let mut left = kept.entity.clone();
+            left.links.retain(|own| *own != link.path);
+            self.changed.insert(before, (kept, left));
+        }
+        let kept = entities::existing(keys, source)?;
+        let mut resource = kept.entity.clone();
+        if resource.is_link() {
+            return Err(Fault::bad_request("A link cannot be the source of a link."));
+        }
+        *link = self.connect(link.clone(), &mut resource, target)?;
+        self.changed.insert(source.to_owned(), (kept, resource));
+        Ok(())
+    }
+
     /// Give a link its ends.
     fn connect(&mut self, mut link: Entity, source: &mut Entity, target: &str) -> Result<Entity, Fault> {
         let (target, resource) = self.target(&link.kind, target)?;
-        if source.links.len() >= MOST_LINKS {
+        let is_new = !source.links.contains(&link.path);
+        if is_new && source.links.len() >= MOST_LINKS {
             return Err(Fault::conflict(format!("A resource has at most {MOST_LINKS} links.")));
         }
         link.ends = Some(Ends {
@@ -232,11 +253,14 @@ impl<'a> Work<'a> {
             target_kind: resource.as_ref().map(|resource| resource.kind.clone()),
         });
         let location = self.service.kind(&link.kind)?.location.clone().unwrap_or_default();
-        let place = source.links.iter().filter(|path| path.starts_with(&location)).count();
+        let alike = || source.links.iter().filter(|path| path.starts_with(&location));
+        let place = alike().position(|path| *path == link.path).unwrap_or_else(|| alike().count());
         exports::attach(self.service, &mut link, source, resource.as_ref())?;
         self.service.provider.attach(&mut link, source, resource.as_ref(), place)?;
         follow(source, &mut link);
-        source.links.push(link.path.clone());
+        if is_new {
+            source.links.push(link.path.clone());
+        }
         Ok(link)
     }
 

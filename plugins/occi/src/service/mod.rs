@@ -20,7 +20,7 @@ use crate::{
     catalog::Catalog,
     entity::Entity,
     fault::Fault,
-    model::{Category, TypeId, infrastructure},
+    model::{Category, TypeId, infrastructure, openstack},
     provider::{self, Provider},
     settings::{Settings, SpaceRule},
     store::{entities, keys::Keys},
@@ -76,9 +76,10 @@ impl Service {
     /// # Errors
     /// Those of the store.
     pub fn view(&self, entity: Entity) -> Result<View, Fault> {
-        let ids = std::iter::once(&entity.kind).chain(&entity.mixins);
+        let view = self.with_links(entity)?;
+        let ids = std::iter::once(&view.entity.kind).chain(&view.entity.mixins);
         let categories = ids.filter_map(|id| self.catalog.find(id).transpose()).collect::<Result<_, _>>()?;
-        Ok(View { categories, ..self.with_links(entity)? })
+        Ok(View { categories, ..view })
     }
 
     /// An entity with all but its categories, which JSON only names.
@@ -87,7 +88,11 @@ impl Service {
     /// Those of the store.
     pub fn with_links(&self, mut entity: Entity) -> Result<View, Fault> {
         if let Some(console) = self.console(entity.kind.as_str(), entity.state(), &entity.seq) {
-            entity.attributes.insert(crate::model::openstack::CONSOLE.to_owned(), console.into());
+            entity.attributes.insert(openstack::CONSOLE.to_owned(), console.into());
+            let mixin = TypeId::known(openstack::INSTANCE, openstack::OS_VMS);
+            if !entity.mixins.contains(&mixin) {
+                entity.mixins.push(mixin);
+            }
         }
         let mut links = Vec::new();
         for path in &entity.links {

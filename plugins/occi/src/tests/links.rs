@@ -130,3 +130,70 @@ fn json_adds_links_and_mixins_to_an_entity() {
     assert_eq!(shown["attributes"]["occi.compute.cores"], json!(1));
     assert_eq!(cloud.json("PUT", &path, &shown).expect(200).json::<serde_json::Value>(), shown);
 }
+
+#[test]
+fn a_link_is_led_elsewhere_by_an_update_of_its_ends() {
+    let cloud = Cloud::new();
+    let (one, other) = (cloud.compute(), cloud.compute());
+    let (near, far) = (cloud.storage(), cloud.storage());
+    let kind = format!("Category: storagelink; scheme=\"{I}\"; class=\"kind\"");
+    let ends = |source: &str, target: &str| {
+        format!("X-OCCI-Attribute: occi.core.source=\"{source}\", occi.core.target=\"{target}\"")
+    };
+    let title = "X-OCCI-Attribute: occi.core.title=\"mine\", occi.storagelink.mountpoint=\"/mnt\"";
+    let link = cloud.create("/storagelink/", &[&kind, &ends(&one, &near), title]);
+    let id = cloud.get_json(&link)["id"].clone();
+    // Another target, by its URL.
+    let target = format!("X-OCCI-Attribute: occi.core.target=\"http://localhost{far}\"");
+    cloud.plain("POST", &link, &[&target]).expect(200);
+    let shown = cloud.get_json(&link);
+    assert_eq!((&shown["target"]["location"], &shown["id"]), (&json!(far), &id));
+    assert_eq!(
+        (&shown["title"], &shown["attributes"]["occi.storagelink.mountpoint"]),
+        (&json!("mine"), &json!("/mnt"))
+    );
+    cloud.delete(&near).expect(200);
+    cloud.get(&link).expect(200);
+    // Another source, in JSON.
+    let source = json!({"kind": format!("{I}storagelink"), "source": {"location": other}});
+    cloud.json("POST", &link, &source).expect(200);
+    assert!(!cloud.get(&one).text().contains(&link) && cloud.get(&other).text().contains(&link));
+    // Both by a replacement; the filter follows.
+    cloud.plain("PUT", &link, &[&kind, &ends(&one, &far), title]).expect(200);
+    assert!(cloud.get(&one).text().contains(&link) && !cloud.get(&other).text().contains(&link));
+    let by_source = format!("occi.core.source=\"{one}\"");
+    assert!(cloud.filter("/storagelink/", &[("x-occi-attribute", &by_source)]).text().contains(&link));
+    let by_source = format!("occi.core.source=\"{other}\"");
+    assert!(!cloud.filter("/storagelink/", &[("x-occi-attribute", &by_source)]).text().contains(&link));
+    cloud.delete(&far).expect(200);
+    cloud.get(&link).expect(404);
+    assert!(!cloud.get(&one).text().contains(&link));
+}
+
+#[test]
+fn a_link_stays_where_it_is_if_it_cannot_be_where_it_is_to_be() {
+    let cloud = Cloud::new();
+    let (compute, network) = (cloud.compute(), cloud.network());
+    let kind = format!("Category: networkinterface; scheme=\"{I}\"; class=\"kind\"");
+    let ends = format!("X-OCCI-Attribute: occi.core.source=\"{compute}\", occi.core.target=\"{network}\"");
+    let link = cloud.create("/networkinterface/", &[&kind, &ends]);
+    let before = cloud.get_json(&compute);
+    let storage = cloud.storage();
+    for (name, value, status) in [
+        ("target", "/network/none", 404),
+        ("target", storage.as_str(), 400),
+        ("target", "no path", 400),
+        ("source", "/compute/none", 404),
+        ("source", link.as_str(), 400),
+    ] {
+        let line = format!("X-OCCI-Attribute: occi.core.{name}=\"{value}\"");
+        cloud.plain("POST", &link, &[&line]).expect(status);
+    }
+    assert_eq!(cloud.get_json(&compute), before);
+    assert_eq!(cloud.get_json(&link)["target"]["location"], json!(network));
+    // The same ends, however they are written, are no change.
+    let same =
+        format!("X-OCCI-Attribute: occi.core.source=\"http://localhost{compute}\", occi.core.target=\"{network}\"");
+    cloud.plain("POST", &link, &[&same]).expect(200);
+    assert_eq!(cloud.get_json(&compute), before);
+}

@@ -46,7 +46,9 @@ fn images_and_flavors_are_the_operators() {
     let flavor = "Category: m1-big; scheme=\"http://schemas.openstack.org/template/resource#\"; class=\"mixin\"";
     let image = "Category: 9f-a; scheme=\"http://schemas.openstack.org/template/os#\"; class=\"mixin\"";
     let path = cloud.create("/compute/", &[&format!("Category: {COMPUTE}"), flavor, image]);
-    assert_eq!(cloud.get_json(&path)["attributes"]["org.openstack.flavor.name"], json!("m1.big"));
+    let shown = cloud.get_json(&path)["attributes"].clone();
+    let of_flavor = |name: &str| shown[format!("org.openstack.flavor.{name}")].clone();
+    assert_eq!((of_flavor("name"), of_flavor("disk"), of_flavor("swap")), (json!("m1.big"), json!(80.0), json!(0)));
     assert_eq!(cloud.list("/mixin/os_tpl/9f-a/"), [path]);
 }
 
@@ -63,4 +65,29 @@ fn user_data_is_given_once_and_pairs_exclude_each_other() {
     assert_eq!(cloud.get_json(&path)["attributes"]["occi.compute.userdata"], json!("I2Nsb3VkLWNvbmZpZwo="));
     let both = "X-OCCI-Attribute: occi.compute.userdata=\"x\", org.openstack.compute.user_data=\"x\"";
     cloud.plain("POST", "/compute/", &[&format!("Category: {COMPUTE}"), user_data, old, both]).expect(409);
+}
+
+#[test]
+fn keys_and_user_data_as_early_drafts_spelt_them_are_those_of_the_standard() {
+    let cloud = Cloud::new();
+    let key = "Category: ssh_key; scheme=\"http://schemas.ogf.org/occi/credentials#\"; class=\"mixin\"";
+    let data = "Category: user_data; scheme=\"http://schemas.ogf.org/occi/compute#\"; class=\"mixin\"";
+    let values = "X-OCCI-Attribute: occi.credentials.ssh_key=\"ssh-ed25519 AAAA\", occi.compute.user_data=\"Iw==\"";
+    let path = cloud.create("/compute/", &[&format!("Category: {COMPUTE}"), key, data, values]);
+    let shown = cloud.get_json(&path);
+    let standard = "http://schemas.ogf.org/occi/infrastructure/";
+    assert_eq!(
+        shown["mixins"],
+        json!([format!("{standard}credentials#ssh_key"), format!("{standard}compute#user_data")])
+    );
+    assert_eq!(shown["attributes"]["occi.credentials.ssh.publickey"], json!("ssh-ed25519 AAAA"));
+    assert_eq!(shown["attributes"]["occi.compute.userdata"], json!("Iw=="));
+    assert_eq!(
+        cloud
+            .filter("/", &[("category", "ssh_key; scheme=\"http://schemas.ogf.org/occi/credentials#\"")])
+            .text()
+            .lines()
+            .count(),
+        1
+    );
 }

@@ -78,7 +78,7 @@ impl Qemu {
             Origin::File(source) => {
                 // Noted first, so that the file stays as long as something is made of it.
                 if source.path.starts_with(images::FOLDER) {
-                    self.change(machine, false, |record| {
+                    self.amend(machine, false, |record| {
                         record.image = Some(source.path.clone());
                         Ok(())
                     })?;
@@ -107,7 +107,7 @@ impl Qemu {
     /// A machine waits for its image.
     pub(super) fn go_on_waiting(&self, machine: &Entity) -> Result<Left, Failure> {
         let over = || {
-            self.change(machine, false, |record| {
+            self.amend(machine, false, |record| {
                 record.waits = false;
                 Ok(())
             })

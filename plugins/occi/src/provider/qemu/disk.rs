@@ -55,9 +55,12 @@ pub struct Source {
     pub format: Format,
 }
 
+/// Folder of machines' folders.
+pub const MACHINES: &str = "machines";
+
 /// Folder of a machine.
 pub fn machine(seq: &str) -> String {
-    format!("machines/{seq}")
+    format!("{MACHINES}/{seq}")
 }
 
 /// The disk that a machine boots from.
@@ -135,19 +138,31 @@ impl Disks<'_> {
         }
     }
 
-    /// One by one: a folder of a machine has sockets, which a component can remove but not look into.
+    /// One by one: a folder of a machine has sockets, which a component can remove but not look into. Somebody else may be
+    /// removing them, too.
     fn remove_folder(full: &Path) -> std::io::Result<()> {
-        for entry in std::fs::read_dir(full)? {
-            std::fs::remove_file(full.join(entry?.file_name()))?;
+        let names =
+            std::fs::read_dir(full)?.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<_>>>()?;
+        for name in names {
+            match std::fs::remove_file(full.join(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
         std::fs::remove_dir(full)
     }
 
+    /// Names of what is in a folder.
+    pub fn names(&self, path: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path(path)).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
     /// Images that lie in the folder.
     pub fn found(&self) -> Vec<Image> {
-        let entries = std::fs::read_dir(self.path(self.folder)).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let mut images: Vec<Image> = names
+        let mut images: Vec<Image> = self
+            .names(self.folder)
+            .into_iter()
             .filter_map(|name| {
                 let (stem, format) = format_of(&name)?;
                 let file = Some(format!("{}/{name}", self.folder));

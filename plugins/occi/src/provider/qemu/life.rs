@@ -1,6 +1,9 @@
 //! What actions mean for a machine's process, and what its process means for the machine.
 
-use super::{Command, Failure, Hibernation, Leaving, Qemu, Seen, Status, command, plug, process, refused, seed};
+use super::{
+    Command, Failure, Hibernation, Leaving, Qemu, Seen, Status, command, command::Device, plug, process,
+    record::DELETED, refused, seed,
+};
 use crate::entity::Entity;
 
 /// How long it may take to listen.
@@ -45,7 +48,7 @@ impl Qemu {
             self.wait_until_saved(machine)?;
         }
         let leaving = self.runs(machine)? && self.word(machine).is_none() && self.ends_soon(machine)?;
-        if self.runs(machine)? && !leaving { self.run_on(machine) } else { self.spawn(machine) }
+        if self.runs(machine)? && !leaving { self.run_on(machine) } else { self.spawn_anew(machine) }
     }
 
     /// Whether a process whose monitor is gone ends now: it is on its way out, and another takes its place.
@@ -64,7 +67,7 @@ impl Qemu {
     fn run_on(&self, machine: &Entity) -> Result<(), Failure> {
         // Before the guest writes to its disks, what sleeps in them is over.
         if self.record(machine)?.hibernation == Hibernation::Saved {
-            self.change(machine, true, |record| {
+            self.amend(machine, true, |record| {
                 record.hibernation = Hibernation::Stale;
                 Ok(())
             })?;
@@ -72,26 +75,44 @@ impl Qemu {
         self.tell(machine, &[Command::plain("cont")]).map(drop)
     }
 
-    pub(super) fn spawn(&self, machine: &Entity) -> Result<(), Failure> {
+    /// Start a process that a client asked for, maybe the first of the machine.
+    fn spawn_anew(&self, machine: &Entity) -> Result<(), Failure> {
         // By the record the end of the process leads back to the machine.
-        let record = self.change(machine, false, |record| Ok(record.clone()))?;
-        if record.copies.iter().any(|copy| self.is_being_copied(&copy.image)) {
-            return refused("The machine is being copied; try again.");
+        self.change(machine, false, |_| Ok(()))?;
+        self.spawn(machine)
+    }
+
+    /// Start a process for a machine that has a record.
+    pub(super) fn spawn(&self, machine: &Entity) -> Result<(), Failure> {
+        let launched = self.launch(machine);
+        if self.is_forgotten(machine)? {
+            // It was deleted meanwhile, and whoever did that may have been too early to see the process.
+            self.clear(&machine.seq)?;
+            return refused(DELETED);
         }
-        let disks = self.disks();
-        self.ensure_root(machine)?;
-        let seed = seed::write(&disks, machine)?;
-        let devices = self.devices(machine)?;
-        let line = command::line(machine, &self.settings, &devices, seed);
-        self.programs.start(&process(machine), "qemu", &line)?;
+        let devices = launched?;
         self.wait_until_it_listens(machine)?;
-        if record.hibernation == Hibernation::Saved {
+        if self.record(machine)?.hibernation == Hibernation::Saved {
             self.wake(machine)?;
         }
         let unplugged = devices.iter().filter(|device| !device.connected).map(plug::unplugged);
         let unplugged: Vec<Command> = unplugged.collect();
         self.tell(machine, &unplugged)?;
         self.run_on(machine)
+    }
+
+    /// Have a process be there. Its devices.
+    fn launch(&self, machine: &Entity) -> Result<Vec<Device>, Failure> {
+        let record = self.amend(machine, false, |record| Ok(record.clone()))?;
+        if record.copies.iter().any(|copy| self.is_being_copied(&copy.image)) {
+            return refused("The machine is being copied; try again.");
+        }
+        self.ensure_root(machine)?;
+        let seed = seed::write(&self.disks(), machine)?;
+        let devices = self.devices(machine)?;
+        let line = command::line(machine, &self.settings, &devices, seed);
+        self.programs.start(&process(machine), "qemu", &line)?;
+        Ok(devices)
     }
 
     fn wait_until_it_listens(&self, machine: &Entity) -> Result<(), Failure> {
@@ -120,7 +141,7 @@ impl Qemu {
         let record = self.record(machine)?;
         let waits = record.copies.iter().any(|copy| copy.deferred);
         if record.leaving.is_some() || record.hibernation == Hibernation::Saving || waits {
-            self.change(machine, waits, |record| {
+            self.amend(machine, waits, |record| {
                 record.leaving = None;
                 if record.hibernation == Hibernation::Saving {
                     record.hibernation = Hibernation::None;
@@ -149,7 +170,7 @@ impl Qemu {
             ("restart", "warm") => self.tell(machine, &[Command::plain("system_reset")]).map(drop),
             ("restart", "cold") => {
                 self.end(machine)?;
-                self.spawn(machine)
+                self.spawn_anew(machine)
             }
             ("restart", _) => self.ask_to_leave(machine, true),
             ("suspend", "hibernate") => self.hibernate(machine),

@@ -10,6 +10,7 @@
 mod boot;
 mod command;
 pub mod disk;
+mod gone;
 mod life;
 mod network;
 mod plug;
@@ -32,7 +33,7 @@ use crate::{
     fault::Fault,
     model::{
         cdmi,
-        infrastructure::{CORES, DEVICE, INTERFACE, MEMORY, SIZE, bytes, id},
+        infrastructure::{CORES, DEVICE, INTERFACE, MAC, MEMORY, SIZE, bytes, id},
         states::{self, Transition},
         templates::{EPHEMERAL, Image},
     },
@@ -69,7 +70,11 @@ pub fn machine_of(process: &str) -> Option<&str> {
 }
 
 fn process(machine: &Entity) -> String {
-    format!("{PROCESS}{}", machine.seq)
+    process_of(&machine.seq)
+}
+
+fn process_of(seq: &str) -> String {
+    format!("{PROCESS}{seq}")
 }
 
 fn is_machine(entity: &Entity) -> bool {
@@ -171,6 +176,16 @@ impl Qemu {
         with: impl FnMut(&mut Record) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         record::change(&self.keys, machine, soon, with)
+    }
+
+    /// The same for a machine that was started before; one that is being deleted refuses.
+    fn amend<T>(
+        &self,
+        machine: &Entity,
+        soon: bool,
+        with: impl FnMut(&mut Record) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        record::amend(machine, soon, with)
     }
 
     /// What a machine or a storage may have at most.
@@ -338,6 +353,12 @@ impl Provider for Qemu {
         refused("The machine is hibernated, and needs the devices that it had to wake up; start it first.")
     }
 
+    fn rewires(&self, before: &Entity, after: &Entity) -> bool {
+        let of_device = [MAC, network::ADDRESS, network::GATEWAY, network::ALLOCATION];
+        after.kind == id("networkinterface")
+            && of_device.iter().any(|name| before.attributes.get(*name) != after.attributes.get(*name))
+    }
+
     fn plug(&self, link: &Entity) -> Result<(), Failure> {
         let Some(ends) = &link.ends else { return Ok(()) };
         match (self.entity(&ends.source)?, self.entity(&ends.target)?) {
@@ -361,14 +382,7 @@ impl Provider for Qemu {
         if !is_machine(resource) {
             return Ok(());
         }
-        if !self.record(resource)?.copies.is_empty() {
-            return refused("A copy of the machine is being made; try again.");
-        }
-        if self.status(resource)? != Status::Absent {
-            self.programs.stop(&process(resource), 500)?;
-        }
-        self.disks().remove(&disk::machine(&resource.seq))?;
-        record::forget(&resource.seq).map_err(failure)
+        self.remove(&resource.seq)
     }
 
     fn console(&self, machine: &str) -> Option<String> {

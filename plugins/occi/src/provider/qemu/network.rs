@@ -9,9 +9,12 @@ use crate::{entity::Entity, model::TypeId, provider::Failure, settings};
 /// What QEMU uses where the network names no range.
 pub const RANGE: &str = "10.0.2.0/24";
 
-const ADDRESS: &str = "occi.networkinterface.address";
-const GATEWAY: &str = "occi.networkinterface.gateway";
-const ALLOCATION: &str = "occi.networkinterface.allocation";
+/// Attribute of an interface.
+pub const ADDRESS: &str = "occi.networkinterface.address";
+/// Attribute of an interface.
+pub const GATEWAY: &str = "occi.networkinterface.gateway";
+/// Attribute of an interface.
+pub const ALLOCATION: &str = "occi.networkinterface.allocation";
 
 /// The address that a guest is given, if the link or the network says nothing else: as QEMU counts.
 const GUEST: u32 = 15;

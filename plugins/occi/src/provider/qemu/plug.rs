@@ -66,7 +66,7 @@ impl Qemu {
         if !self.has_device(link, target) {
             return Ok(None);
         }
-        let place = self.change(machine, false, |record| record.place(machine, &link.path))?;
+        let place = self.amend(machine, false, |record| record.place(machine, &link.path))?;
         if is_disk {
             let container = target.text(cdmi::OBJECT_ID);
             let (path, format) = self.disk_of(target)?;

@@ -124,14 +124,41 @@ pub fn change<T>(
     keys: &Keys,
     machine: &Entity,
     soon: bool,
+    with: impl FnMut(&mut Record) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let new = Record { space: keys.space().to_owned(), path: machine.path.clone(), ..Record::default() };
+    write(&machine.seq, Some(&new), soon, with)
+}
+
+/// The same for a machine that has a record. One that has none is being deleted, and whatever goes on for it ends here.
+///
+/// # Errors
+/// `Refused` without a record, else as for [`change`].
+pub fn amend<T>(
+    machine: &Entity,
+    soon: bool,
+    with: impl FnMut(&mut Record) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    write(&machine.seq, None, soon, with)
+}
+
+/// What those are told who come too late.
+pub const DELETED: &str = "The machine is being deleted.";
+
+fn write<T>(
+    seq: &str,
+    new: Option<&Record>,
+    soon: bool,
     mut with: impl FnMut(&mut Record) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let key = key(&machine.seq);
+    let key = key(seq);
     let mut refused = None;
     let done = attempt(|| {
         let before = kv::get_json::<Record>(&key)?;
-        let new = || Record { space: keys.space().to_owned(), path: machine.path.clone(), ..Record::default() };
-        let mut record = before.as_ref().map_or_else(new, |stored| stored.value.clone());
+        let Some(mut record) = before.as_ref().map(|stored| &stored.value).or(new).cloned() else {
+            refused = Some(Failure::Refused(DELETED.to_owned()));
+            return Ok(None);
+        };
         let value = match with(&mut record) {
             Ok(value) => value,
             Err(failure) => {
@@ -145,7 +172,7 @@ pub fn change<T>(
             batch.put_json(key.clone(), &record)?;
         }
         if soon {
-            let job = NewJob::named(SETTLE).key(machine.seq.clone()).payload(machine.seq.as_bytes());
+            let job = NewJob::named(SETTLE).key(seq.to_owned()).payload(seq.as_bytes());
             batch.enqueue(job);
         }
         batch.commit()?;
@@ -159,14 +186,31 @@ pub fn change<T>(
     }
 }
 
-/// Forget a machine.
+/// Forget the copies that a machine with a record was to be made of.
 ///
 /// # Errors
-/// Those of the store.
+/// `Refused` without a record, and the store's.
+pub fn forget_copies(seq: &str) -> Result<(), Failure> {
+    write(seq, None, false, |record| {
+        record.copies.clear();
+        Ok(())
+    })
+}
+
+/// Forget a machine, unless a copy of it is being made. From here on nobody starts it: see [`amend`].
+///
+/// # Errors
+/// 409 if there is a copy, and those of the store.
 pub fn forget(seq: &str) -> Result<(), Fault> {
+    let key = key(seq);
     attempt(|| {
+        let Some(known) = kv::get_json::<Record>(&key)? else { return Ok(()) };
+        if !known.value.copies.is_empty() {
+            return Err(Fault::conflict("A copy of the machine is being made; try again.").into());
+        }
         let mut batch = Batch::default();
-        batch.delete(key(seq));
+        batch.unchanged(&key, Some(known.version));
+        batch.delete(key.clone());
         batch.commit()
     })
 }

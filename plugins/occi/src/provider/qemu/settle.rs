@@ -173,7 +173,7 @@ impl Qemu {
             return Ok(Left::Nothing);
         }
         let becomes = |wanted: Hibernation| {
-            self.change(machine, false, |record| {
+            self.amend(machine, false, |record| {
                 let turned = record.hibernation == Hibernation::Saving;
                 if turned {
                     record.hibernation = wanted;
@@ -228,7 +228,7 @@ impl Qemu {
         } else {
             self.disks().forget(&disk::root(&machine.seq), HIBERNATION);
         }
-        self.change(machine, false, |record| {
+        self.amend(machine, false, |record| {
             if record.hibernation == Hibernation::Stale {
                 record.hibernation = Hibernation::None;
             }
@@ -256,7 +256,7 @@ impl Qemu {
             Status::Absent | Status::Ended { .. } => {}
         }
         // Only one of several who look may start it again.
-        let mine = self.change(machine, false, |record| {
+        let mine = self.amend(machine, false, |record| {
             let mine = record.leaving == Some(leaving);
             if mine {
                 record.leaving = next;
@@ -267,7 +267,7 @@ impl Qemu {
             return Ok(Left::Nothing);
         }
         let started = self.spawn(machine);
-        self.change(machine, false, |record| {
+        self.amend(machine, false, |record| {
             if record.leaving == next {
                 record.leaving = None;
             }
@@ -356,7 +356,7 @@ impl Qemu {
             plugbay_sdk::error!("{} could not be copied: {why}", machine.path);
             self.disks().remove(&format!("{}.part", disk::saved(&copy.image)))?;
         }
-        self.change(machine, false, |record| {
+        self.amend(machine, false, |record| {
             record.copies.retain(|known| known.image != copy.image);
             Ok(Left::Nothing)
         })

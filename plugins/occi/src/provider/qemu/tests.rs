@@ -19,6 +19,10 @@ struct Fake {
     asked: RefCell<Vec<String>>,
     started: Cell<u32>,
     now: Cell<u64>,
+    /// What somebody else does at the last moment before a process is there.
+    meanwhile: RefCell<Option<Box<dyn FnOnce()>>>,
+    /// The process that somebody else starts while the one before is ended.
+    next: Cell<Option<Status>>,
 }
 
 impl Programs for Fake {
@@ -32,6 +36,9 @@ impl Programs for Fake {
     }
 
     fn start(&self, _: &str, _: &str, _: &[String]) -> Result<(), Failure> {
+        if let Some(meanwhile) = self.meanwhile.take() {
+            meanwhile();
+        }
         self.started.set(self.started.get() + 1);
         self.status.set(Some(Status::Running(100 + self.started.get())));
         *self.word.borrow_mut() = Some("prelaunch");
@@ -40,7 +47,7 @@ impl Programs for Fake {
 
     fn stop(&self, _: &str, _: u32) -> Result<(), Failure> {
         self.asked.borrow_mut().push("end".to_owned());
-        self.status.set(None);
+        self.status.set(self.next.take());
         Ok(())
     }
 
@@ -226,6 +233,69 @@ fn a_machine_is_not_seen_to_end_while_it_is_restarted() {
     fake.pause(1_000);
     assert_eq!(qemu.settle(&machine), Ok(Left::Nothing));
     assert_eq!(qemu.record(&machine).unwrap().leaving, None);
+}
+
+#[test]
+fn jobs_do_not_start_a_machine_that_is_deleted() {
+    let (fake, qemu, machine) = machine("active", None, None);
+    assert_eq!(qemu.spawn(&machine), Err(Failure::Refused(record::DELETED.to_owned())));
+    assert_eq!((fake.started.get(), qemu.is_forgotten(&machine)), (0, Ok(true)));
+}
+
+#[test]
+fn whoever_was_starting_a_machine_again_ends_it_if_it_was_deleted_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let (fake, _, machine) = machine("active", RUNS, Some("running"));
+    let at = || Qemu::at(folder.path(), &Settings::default(), &Keys::of("ann"), Rc::clone(&fake) as Rc<dyn Programs>);
+    let (qemu, other, same) = (at(), at(), machine.clone());
+    qemu.act_on_machine(&machine, "restart", "graceful").unwrap();
+    fake.status.set(Some(Status::Ended { status: Some(0), signal: None }));
+    // Its disk is there.
+    std::fs::create_dir_all(folder.path().join(disk::machine(&machine.seq))).unwrap();
+    std::fs::write(folder.path().join(disk::root(&machine.seq)), "").unwrap();
+    *fake.meanwhile.borrow_mut() = Some(Box::new(move || other.delete(&same).unwrap()));
+    assert_eq!(qemu.settle(&machine), Err(Failure::Refused(record::DELETED.to_owned())));
+    assert_eq!((fake.status.get(), fake.started.get()), (None, 1));
+    assert!(qemu.is_forgotten(&machine).unwrap());
+    assert!(!folder.path().join(disk::machine(&machine.seq)).exists());
+}
+
+#[test]
+fn a_process_that_somebody_starts_while_the_one_before_is_ended_goes_with_its_machine() {
+    let (fake, qemu, machine) = machine("active", RUNS, Some("running"));
+    fake.next.set(Some(Status::Running(8)));
+    qemu.delete(&machine).unwrap();
+    assert_eq!(fake.status.get(), None);
+}
+
+#[test]
+fn a_machine_is_not_deleted_while_it_is_copied() {
+    let (fake, qemu, machine) = machine("active", RUNS, Some("running"));
+    qemu.begin_copy(&machine, "image", false).unwrap();
+    assert!(matches!(qemu.delete(&machine), Err(Failure::Refused(why)) if why.contains("copy")));
+    assert_eq!((fake.status.get(), qemu.is_forgotten(&machine)), (RUNS, Ok(false)));
+}
+
+#[test]
+fn a_machine_that_is_no_more_goes_with_the_copies_that_were_asked_for_too_late() {
+    let (fake, qemu, machine) = machine("active", RUNS, Some("running"));
+    qemu.begin_copy(&machine, "image", false).unwrap();
+    qemu.abandon(&machine.seq).unwrap();
+    assert_eq!((fake.status.get(), qemu.is_forgotten(&machine)), (None, Ok(true)));
+}
+
+#[test]
+fn what_a_killed_host_left_of_a_deleted_machine_goes_and_machines_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let (fake, _, machine) = machine("inactive", None, None);
+    let qemu = Qemu::at(folder.path(), &Settings::default(), &Keys::of("ann"), Rc::clone(&fake) as Rc<dyn Programs>);
+    qemu.change(&machine, false, |_| Ok(())).unwrap();
+    for seq in [&machine.seq, "fedcba"] {
+        std::fs::create_dir_all(folder.path().join(disk::machine(seq))).unwrap();
+        std::fs::write(folder.path().join(disk::root(seq)), "").unwrap();
+    }
+    qemu.sweep().unwrap();
+    assert_eq!(qemu.disks().names(disk::MACHINES), [machine.seq]);
 }
 
 #[test]
