@@ -89,10 +89,16 @@ impl Engine<'_> {
     }
 
     fn by_type(&self, task: &Task, action: Action, work: &mut Work) -> Result<Vec<Wanted>, Broken> {
-        let summary = plan::summary(&task.root)?;
         let mut types: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for node in &work.scope {
-            types.entry(summary.types.get(node).cloned().unwrap_or_default()).or_default().push(node.clone());
+        if let [node] = work.scope.as_slice() {
+            // Not the list of all nodes for each of them.
+            let kind = plan::node(&task.root, node)?.and_then(|node| node.oob_type).unwrap_or_default();
+            types.insert(kind, vec![node.clone()]);
+        } else {
+            let summary = plan::summary(&task.root)?;
+            for node in &work.scope {
+                types.entry(summary.types.get(node).cloned().unwrap_or_default()).or_default().push(node.clone());
+            }
         }
         let mut wanted = Vec::new();
         let mut said = Vec::new();

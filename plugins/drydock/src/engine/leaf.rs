@@ -86,11 +86,11 @@ impl Engine<'_> {
             Action::RelabelNode => Ok(labels::relabel(&node, &call)),
             Action::DeployNode => {
                 let view = NodeView::of(&node, &plan::shared(&task.root)?);
-                let summary = plan::summary(&task.root)?;
-                if summary.targets.get(name).is_some_and(|actions| actions.len() > boot::MOST) {
+                let actions = plan::actions_of(&task.root, name)?;
+                if actions.len() > boot::MOST {
                     return Ok(Verdict::bad(format!("{name} has more than {} boot actions", boot::MOST)).into());
                 }
-                let context = boot::make(task, &summary, &view, self.world.now())?;
+                let context = boot::make(task, &actions, &view, self.world.now())?;
                 let machine = Machine { node: &node, boot: context.as_ref() };
                 provisioner.act(task.action, &machine, left, &call)
             }

@@ -5,7 +5,7 @@
 use plugbay_sdk::kv::{self, Stored, Transaction};
 use serde::{Deserialize, Serialize};
 
-use super::plan::{ActionRef, Summary};
+use super::plan::ActionRef;
 use super::{ids, keys};
 use crate::bootaction::template::NodeView;
 use crate::fault::Broken;
@@ -79,10 +79,9 @@ pub struct ActionRecord {
 ///
 /// # Errors
 /// Those of the host.
-pub fn make(task: &Task, summary: &Summary, view: &NodeView, now: Moment) -> Result<Option<NodeContext>, Broken> {
+pub fn make(task: &Task, actions: &[ActionRef], view: &NodeView, now: Moment) -> Result<Option<NodeContext>, Broken> {
     let node = &view.hostname;
-    let targets = summary.targets.get(node).map(Vec::as_slice).unwrap_or_default();
-    let actions: Vec<&ActionRef> = targets.iter().filter_map(|at| summary.actions.get(*at)).take(MOST).collect();
+    let actions = actions.get(..MOST).unwrap_or(actions);
     let made = kv::transact(|tx| {
         let old = tx.get_json::<NodeContext>(&keys::boot_node(node))?.map(|stored| stored.value);
         match old {
@@ -103,7 +102,7 @@ pub fn make(task: &Task, summary: &Summary, view: &NodeView, now: Moment) -> Res
             view: view.clone(),
             actions: Vec::new(),
         };
-        for action in &actions {
+        for action in actions {
             let record = ActionRecord {
                 node_name: node.clone(),
                 action_id: ids::ulid(now)?,
@@ -117,7 +116,7 @@ pub fn make(task: &Task, summary: &Summary, view: &NodeView, now: Moment) -> Res
             if action.signaling {
                 tx.put(format!("{}{}", keys::incomplete(&task.root), record.action_id), node.as_bytes());
             }
-            context.actions.push((record.action_id, (*action).clone()));
+            context.actions.push((record.action_id, action.clone()));
         }
         tx.put_json(keys::boot_node(node), &context)?;
         Ok::<_, Broken>(Some(context))

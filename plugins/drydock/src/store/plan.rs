@@ -24,8 +24,6 @@ pub struct Summary {
     pub types: BTreeMap<String, String>,
     /// Digests of boot actions, with their names and whether they report.
     pub actions: Vec<ActionRef>,
-    /// For each node, which of `actions` are for it.
-    pub targets: BTreeMap<String, Vec<usize>>,
 }
 
 /// A boot action among the contents.
@@ -45,25 +43,28 @@ pub struct ActionRef {
 /// Those of the host.
 pub fn keep(root: &str, site: &Site, scope: &[String], now: Moment) -> Result<(), Broken> {
     let prefix = keys::plan(root);
-    let mut writer = Writer::default();
     let mut summary = Summary::default();
-    for node in site.nodes.iter().filter(|node| scope.contains(&node.name)) {
-        writer.put(format!("{prefix}n/{}", node.name), node)?;
-        summary.types.insert(node.name.clone(), node.oob_type.clone().unwrap_or_default());
-    }
-    writer.flush()?;
+    let mut targets: BTreeMap<&str, Vec<ActionRef>> = BTreeMap::new();
     for targeted in &site.boot_actions {
         let nodes: Vec<&String> = targeted.nodes.iter().filter(|name| scope.contains(name)).collect();
         if nodes.is_empty() {
             continue;
         }
-        for node in nodes {
-            summary.targets.entry(node.clone()).or_default().push(summary.actions.len());
-        }
         let digest = keep_action(&targeted.action, now)?;
         let (name, signaling) = (targeted.name.clone(), targeted.action.signaling);
-        summary.actions.push(ActionRef { name, digest, signaling });
+        let of = ActionRef { name, digest, signaling };
+        nodes.into_iter().for_each(|node| targets.entry(node).or_default().push(of.clone()));
+        summary.actions.push(of);
     }
+    let mut writer = Writer::default();
+    for node in site.nodes.iter().filter(|node| scope.contains(&node.name)) {
+        writer.put(format!("{prefix}n/{}", node.name), node)?;
+        if let Some(actions) = targets.get(node.name.as_str()) {
+            writer.put(format!("{prefix}a/{}", node.name), actions)?;
+        }
+        summary.types.insert(node.name.clone(), node.oob_type.clone().unwrap_or_default());
+    }
+    writer.flush()?;
     Content::replace(&format!("{prefix}shared"), &serde_json::to_string(&site.shared)?, now)?;
     Content::replace(&format!("{prefix}summary"), &serde_json::to_string(&summary)?, now)
 }
@@ -142,16 +143,10 @@ pub fn action(digest: &str) -> Result<Option<BootAction>, Broken> {
 /// The boot actions of a node in a task's design.
 ///
 /// # Errors
-/// Those of the host.
-pub fn actions_of(root: &str, node: &str) -> Result<Vec<BootAction>, Broken> {
-    let summary = summary(root)?;
-    let targets = summary.targets.get(node).map(Vec::as_slice).unwrap_or_default();
-    let refs = targets.iter().filter_map(|at| summary.actions.get(*at));
-    let mut actions = Vec::new();
-    for of in refs {
-        actions.extend(action(&of.digest)?);
-    }
-    Ok(actions)
+/// Those of the store.
+pub fn actions_of(root: &str, node: &str) -> Result<Vec<ActionRef>, Broken> {
+    let kept = kv::get_json(&format!("{}a/{node}", keys::plan(root)))?;
+    Ok(kept.map(|stored| stored.value).unwrap_or_default())
 }
 
 /// A node of a task's design.

@@ -118,8 +118,10 @@ impl Provisioner for Inventory {
                 configure(name, "storage", part, None)
             }
             (Action::ApplyNodePlatform, _) => {
-                let actions = plan::actions_of(&call.task.root, name)?;
-                let packages: BTreeMap<_, _> = actions.iter().flat_map(asset::packages).collect();
+                let mut packages = BTreeMap::new();
+                for of in plan::actions_of(&call.task.root, name)? {
+                    packages.extend(plan::action(&of.digest)?.iter().flat_map(asset::packages));
+                }
                 let part = json!({
                     "image": node.image,
                     "kernel": node.kernel,
