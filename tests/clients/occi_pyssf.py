@@ -23,6 +23,9 @@ class Quiet(simple_server.WSGIRequestHandler):
 def main(source, port):
     make_server = simple_server.make_server
 
+    # As many clients may wait as are there.
+    simple_server.WSGIServer.request_queue_size = 64
+
     def here(_host, _port, app):
         server = make_server("127.0.0.1", port, app, handler_class=Quiet)
         sys.stdout = open(os.devnull, "w")

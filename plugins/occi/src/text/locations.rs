@@ -15,12 +15,17 @@ const NAME: &str = "X-OCCI-Location";
 
 impl Locations<'_> {
     fn lines(&self, before: &str, after: &str) -> String {
-        let own = self.base.len() + before.len() + after.len();
-        let mut lines = String::with_capacity(self.paths.iter().map(|path| path.len() + own).sum());
+        // Each end of a line goes with the beginning of the next.
+        let between = [after, before, self.base].concat();
+        let mut lines = String::with_capacity(self.paths.iter().map(|path| path.len() + between.len()).sum());
+        let mut next = between.get(after.len()..).unwrap_or_default();
         for path in self.paths {
-            for part in [before, self.base, path, after] {
-                lines.push_str(part);
-            }
+            lines.push_str(next);
+            lines.push_str(path);
+            next = &between;
+        }
+        if !self.paths.is_empty() {
+            lines.push_str(after);
         }
         lines
     }

@@ -303,6 +303,11 @@ impl Qemu {
                 self.programs.stop(&name, 0)?;
                 return self.copied(machine, copy, self.disks().rename(&part, &whole));
             }
+            // It ended while no host was there, and nobody knows how: once more from the beginning.
+            Status::Ended { status: None, signal: None } => {
+                self.programs.stop(&name, 0)?;
+                self.disks().remove(&part)?;
+            }
             Status::Ended { .. } => {
                 let said = self.programs.printed(&name);
                 self.programs.stop(&name, 0)?;

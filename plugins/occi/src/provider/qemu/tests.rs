@@ -277,6 +277,28 @@ fn a_machine_is_not_deleted_while_it_is_copied() {
 }
 
 #[test]
+fn a_copy_that_ended_while_no_host_was_there_is_made_once_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (fake, _, machine) = machine("inactive", None, None);
+    let qemu = Qemu::at(folder.path(), &Settings::default(), &Keys::of("ann"), Rc::clone(&fake) as Rc<dyn Programs>);
+    let (root, whole) = (folder.path().join(disk::root(&machine.seq)), folder.path().join(disk::saved("image")));
+    let part = folder.path().join(format!("{}.part", disk::saved("image")));
+    for file in [&root, &part] {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "half").unwrap();
+    }
+    qemu.begin_copy(&machine, "image", false).unwrap();
+    fake.status.set(Some(Status::Ended { status: None, signal: None }));
+    assert!(matches!(qemu.settle(&machine), Ok(Left::LookIn(_))));
+    assert_eq!((fake.started.get(), part.exists(), whole.exists()), (1, false, false));
+    std::fs::write(&part, "all of it").unwrap();
+    fake.status.set(Some(Status::Ended { status: Some(0), signal: None }));
+    qemu.settle(&machine).unwrap();
+    assert_eq!(std::fs::read_to_string(whole).unwrap(), "all of it");
+    assert!(qemu.record(&machine).unwrap().copies.is_empty());
+}
+
+#[test]
 fn a_machine_that_is_no_more_goes_with_the_copies_that_were_asked_for_too_late() {
     let (fake, qemu, machine) = machine("active", RUNS, Some("running"));
     qemu.begin_copy(&machine, "image", false).unwrap();
