@@ -6,6 +6,7 @@
 //! Invariant: a checked head cannot inject a field, cannot disagree with its body about where the
 //! answer ends, and cannot speak for the connection.
 
+use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -118,15 +119,17 @@ fn collect(fields: Vec<(String, Vec<u8>)>) -> Result<(HeaderMap, Option<u64>), H
         let Ok(parsed) = HeaderName::from_bytes(name.as_bytes()) else {
             return Err(HeadError::Name(name.chars().take(80).collect()));
         };
-        if let Some(&byte) = value.iter().find(|&&byte| is_control(byte)) {
+        // Without a way out on the way a long value is looked at many bytes at a time.
+        if value.iter().fold(false, |found, &byte| found | is_control(byte)) {
+            let byte = value.into_iter().find(|&byte| is_control(byte)).unwrap_or_default();
             return Err(HeadError::Value { name, byte });
         }
         if is_connection_level(&parsed) {
             continue;
         }
-        let value = value.trim_ascii();
+        let trimmed = value.trim_ascii();
         if parsed == CONTENT_LENGTH {
-            let stated = parse_length(value).ok_or(HeadError::BadLength)?;
+            let stated = parse_length(trimmed).ok_or(HeadError::BadLength)?;
             if content_length.is_some_and(|earlier| earlier != stated) {
                 return Err(HeadError::BadLength);
             }
@@ -135,8 +138,9 @@ fn collect(fields: Vec<(String, Vec<u8>)>) -> Result<(HeaderMap, Option<u64>), H
             continue;
         }
         // The bytes were looked at above and the number of fields is far below the map's own bound.
-        let value =
-            HeaderValue::from_bytes(value).map_err(|_| HeadError::Value { name: parsed.to_string(), byte: 0 })?;
+        let value = if trimmed.len() == value.len() { Bytes::from(value) } else { Bytes::copy_from_slice(trimmed) };
+        let value = HeaderValue::from_maybe_shared(value)
+            .map_err(|_| HeadError::Value { name: parsed.to_string(), byte: 0 })?;
         headers.try_append(parsed, value).map_err(|_| HeadError::TooLarge)?;
     }
     Ok((headers, content_length))

@@ -41,18 +41,22 @@ impl InText for Locations<'_> {
     }
 
     fn to_headers(&self) -> Fields {
-        let mut lines: Vec<String> = Vec::new();
+        let between = [", ", self.base].concat();
+        let (mut lines, mut line) = (Vec::new(), String::new());
         for path in self.paths {
-            let length = self.base.len() + path.len() + 2;
-            match lines.last_mut().filter(|line| line.len() + length <= LINE) {
-                Some(line) => line.push_str(", "),
-                None => lines.push(String::with_capacity((self.paths.len() * length).min(LINE))),
+            let length = between.len() + path.len();
+            if line.len() + length > LINE && !line.is_empty() {
+                lines.push(std::mem::take(&mut line));
             }
-            if let Some(line) = lines.last_mut() {
+            if line.is_empty() {
+                line.reserve((self.paths.len() * length).min(LINE));
                 line.push_str(self.base);
-                line.push_str(path);
+            } else {
+                line.push_str(&between);
             }
+            line.push_str(path);
         }
+        lines.extend(Some(line).filter(|line| !line.is_empty()));
         lines.into_iter().map(|line| (NAME, line)).collect()
     }
 }
