@@ -33,6 +33,8 @@ pub(super) struct State {
     pub entries: BTreeMap<String, (Vec<u8>, u64)>,
     /// The last revision that touched a key, deleted ones included.
     pub touched: BTreeMap<String, u64>,
+    /// What gets in between before a read, after as many others.
+    pub before_read: Option<(usize, Interruption)>,
     pub before_commit: VecDeque<Interruption>,
     pub failing_commits: VecDeque<kv::Error>,
     pub blobs: BTreeMap<String, Vec<u8>>,
@@ -171,6 +173,28 @@ impl Host {
     /// Have the next commit fail so, without writing anything. Several queue up.
     pub fn fail_next_commit(&self, error: kv::Error) {
         self.state(|state| state.failing_commits.push_back(error));
+    }
+
+    /// Do something just before a read of `kv`, one key or a stretch of them, after `others` other reads: the other
+    /// request that got in between. With each number of others in turn, every order of the two is tried.
+    pub fn before_read<R>(&self, others: usize, interruption: impl FnOnce(&Host) -> R + 'static) {
+        let interruption = Box::new(move |host: &Host| drop(interruption(host)));
+        self.state(|state| state.before_read = Some((others, interruption)));
+    }
+
+    /// A read is about to happen.
+    pub(super) fn reading(&self) {
+        let due = self.state(|state| match &mut state.before_read {
+            Some((others @ 1.., _)) => {
+                *others -= 1;
+                None
+            }
+            waiting => waiting.take().map(|(_, interruption)| (interruption, state.caller.clone())),
+        });
+        if let Some((interruption, caller)) = due {
+            interruption(self);
+            self.state(|state| state.caller = caller);
+        }
     }
 
     /// Do something just before the next commit is checked: the other request that got in between. Several queue up,

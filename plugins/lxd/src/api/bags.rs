@@ -79,9 +79,10 @@ pub(super) fn resume(
 }
 
 fn wait_or_answer(request: &Request, params: Params<'_>, waiting: Waiting) -> Result<Step, Problem> {
+    // First, so that a change of anything read below wakes.
+    let seen = plugbay_sdk::kv::get(&keys::published(params.get("id")))?.map(|entry| entry.version);
     let (relation, unit) = units::target(request, params)?;
     let preferences = Preferences::of(request);
-    let seen = plugbay_sdk::kv::get(&keys::published(&relation.id))?.map(|entry| entry.version);
     let pending = if preferences.wait.is_some() { views::pending(&relation.id)? } else { Vec::new() };
     if waiting.rounds > 0 && !pending.is_empty() {
         return Park::new(Duration::from_millis(ROUND)).key(keys::published(&relation.id), seen).then(&waiting);

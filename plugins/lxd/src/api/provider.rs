@@ -28,9 +28,10 @@ struct Current {
 }
 
 fn current(outside: &Outside, request: &Request, params: Params<'_>) -> Result<Current, Problem> {
+    // The version is read first: a change after it wakes, even if what is read below has it already. A relation that
+    // ends after it was found alive would else be waited for as one that never had published anything.
+    let seen = kv::get(&keys::published(params.get("id")))?.map(|entry| entry.version);
     let relation = access::relation(request, params.get("id"))?;
-    // The version is read first: a change after it wakes, even if the bag below has it already.
-    let seen = kv::get(&keys::published(&relation.id))?.map(|entry| entry.version);
     let bag = published::compute(&relation.id, &nodes::all()?, &Settings::load()?, outside.now_ms())?;
     let etag = bag::etag(&bag::text(&bag));
     Ok(Current { bag, etag, seen })

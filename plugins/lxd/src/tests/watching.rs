@@ -60,6 +60,40 @@ fn a_poll_on_a_relation_that_breaks_ends_with_410() {
     lab.as_operator("DELETE", &format!("/v1/relations/{relation}")).send().expect(410);
 }
 
+/// Break a relation off before each of the reads that waiting for its bag takes, in turn, until there is none left.
+/// Whoever waits all the same has to be woken at once.
+fn broken_before_each_read(suffix: &str) {
+    for others in 0.. {
+        let (lab, _) = Lab::with_node();
+        let (relation, token) = lab.relation_with_token("app");
+        let tag = lab.as_operator("GET", &data(&relation)).send().expect(200).header("etag").unwrap().to_owned();
+        let (other, target) = (lab.restart(), format!("/v1/relations/{relation}"));
+        let broken = Rc::new(Cell::new(false));
+        let tell = broken.clone();
+        lab.host().before_read(others, move |_| {
+            tell.set(true);
+            other.request("DELETE", &target).user("ops", &["operator"]).send().expect(204);
+        });
+        let waiting = lab.app.get(&format!("/v1/relations/{relation}/provider/{suffix}"));
+        let waiting = waiting.header("authorization", format!("Bearer {token}")).header("if-none-match", tag);
+        waiting.while_parked(|_| assert!(!broken.get(), "not woken: broken off after {others} reads")).send();
+        if !broken.get() {
+            assert!(others > 2, "there was hardly a read to get in between");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_poll_does_not_miss_a_relation_that_breaks_while_it_is_looked_at() {
+    broken_before_each_read("data?wait=30");
+}
+
+#[test]
+fn an_event_stream_does_not_miss_a_relation_that_breaks_while_it_is_looked_at() {
+    broken_before_each_read("events");
+}
+
 #[test]
 fn an_event_stream_tells_each_change_and_the_end() {
     let (lab, _) = Lab::with_node();

@@ -15,7 +15,9 @@ const PAYLOAD: usize = 64 * 1024;
 
 /// The entry of one key.
 pub fn get(key: &str) -> Result<Option<Entry>, Error> {
-    Host::current().state(|state| {
+    let host = Host::current();
+    host.reading();
+    host.state(|state| {
         granted(state)?;
         checked_key(key)?;
         Ok(state.entries.get(key).map(|(value, version)| entry(key, value, *version)))
@@ -24,7 +26,9 @@ pub fn get(key: &str) -> Result<Option<Entry>, Error> {
 
 /// A stretch of keys.
 pub fn scan(range: &Range) -> Result<Page, Error> {
-    Host::current().state(|state| {
+    let host = Host::current();
+    host.reading();
+    host.state(|state| {
         granted(state)?;
         let within = state
             .entries
