@@ -23,7 +23,8 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue};
+use http::header::{FORWARDED, VIA};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::config;
 use crate::metrics::TokenChecks;
@@ -291,6 +292,7 @@ pub fn is_loopback(peer: Option<IpAddr>) -> bool {
 /// so. A proxy here would otherwise lend everybody the tokens that are good on this machine only.
 #[must_use]
 pub fn is_local(headers: &HeaderMap, loopback: bool) -> bool {
-    const PROXIED: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
-    loopback && !PROXIED.iter().any(|name| headers.contains_key(*name))
+    static PROXIED: [HeaderName; 4] =
+        [FORWARDED, VIA, HeaderName::from_static("x-forwarded-for"), HeaderName::from_static("x-real-ip")];
+    loopback && !PROXIED.iter().any(|name| headers.contains_key(name))
 }

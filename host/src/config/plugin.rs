@@ -177,7 +177,8 @@ pub struct Limits {
     /// How long a call waits there. Default 5 s.
     pub queue_wait: Period,
     /// Calls at once that compute, not counting those that wait for the host; 0: one less than
-    /// there are cores, at least 1. Default 0.
+    /// there are cores, at least 1, and as many as come while they usually compute for less than
+    /// half a millisecond at a time. Default 0.
     pub executing: u32,
 
     /// Bytes of keys and values. Default 1 GiB.

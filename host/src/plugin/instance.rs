@@ -5,7 +5,7 @@
 //! away. An instance is never used again after a trap, a deadline or a caller that went away.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -198,9 +198,12 @@ pub enum Stopped {
 
 /// Run `work` for at most `limit`, or until it is cancelled. No timer is made for work that never
 /// waits.
-pub async fn within<F: Future>(limit: Duration, cancelled: &CancellationToken, work: F) -> Result<F::Output, Stopped> {
+pub async fn within<F: Future>(
+    limit: Duration,
+    cancelled: &CancellationToken,
+    mut work: Pin<&mut F>,
+) -> Result<F::Output, Stopped> {
     let start = Instant::now();
-    let mut work = pin!(work);
     let first = std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
     if let Poll::Ready(output) = first {
         return Ok(output);

@@ -5,6 +5,7 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -162,7 +163,7 @@ impl Loader {
             let result = instance.run(&template, Work::Describe).await;
             result.map_err(|error| LoadError::Describe(instance.diagnose(&error).report))
         };
-        match within(DESCRIBE, &CancellationToken::new(), describe).await {
+        match within(DESCRIBE, &CancellationToken::new(), pin!(describe)).await {
             Ok(Ok(Returned::Descriptor(descriptor))) => Ok(*descriptor),
             Ok(Ok(Returned::Step(_) | Returned::Outcome(_))) => {
                 Err(LoadError::Describe("it returned something else".into()))

@@ -62,6 +62,7 @@ pub use table::{OPERATOR_LISTENER, Target};
 pub use version::{CallError, Version};
 
 use admission::Admission;
+use cpu::Processors;
 use memory::MemoryBudget;
 
 /// A plugin as the operator knows it, whichever version of it serves.
@@ -105,7 +106,7 @@ pub struct Plugin {
     pub(crate) lookup_rate: RateLimit,
     /// The call of instances that wait for one.
     nobody: Arc<Call>,
-    cpu: Arc<Semaphore>,
+    processors: Arc<Processors>,
     memory: Arc<MemoryBudget>,
     admission: Admission,
 }
@@ -135,10 +136,6 @@ impl Plugin {
         metrics: PluginMetrics,
     ) -> Self {
         let limits = &config.limits;
-        let executing = match limits.executing {
-            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1)).max(1),
-            some => some as usize,
-        };
         Self {
             name: config.name.as_str().into(),
             settings: serde_json::Value::Object(config.config.clone()).to_string(),
@@ -150,7 +147,7 @@ impl Plugin {
             lookup_rate: RateLimit::new(limits.lookup_rate, limits.lookup_rate.saturating_mul(2)),
             log_rate: Arc::new(LogRate::new(limits.log_rate)),
             nobody: Call::job("", ""),
-            cpu: Arc::new(Semaphore::new(executing)),
+            processors: Processors::new((limits.executing > 0).then_some(limits.executing as usize)),
             memory: MemoryBudget::new(limits.memory_total.get()),
             admission: Admission::new(limits.concurrency as usize, limits.queue as usize, limits.queue_wait.get()),
             keys,

@@ -33,7 +33,7 @@ impl GuestState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         Self {
-            cpu: CpuSlot::new(plugin.cpu.clone()),
+            cpu: CpuSlot::new(plugin.processors.clone()),
             memory: MemoryLimiter::new(plugin.memory.clone(), plugin.config.limits.memory.get()),
             table,
             plugin,

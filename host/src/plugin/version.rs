@@ -5,6 +5,7 @@
 //! version that was replaced goes on serving what it began, until it is empty or the drain deadline
 //! cancels the rest.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -172,7 +173,8 @@ impl Version {
         let _place = self.enter().await?;
         let _gauge = UnderWay::count(&self.plugin);
         let idle = self.idle.lock().pop();
-        let result = within(deadline, &self.cancelled, self.run(idle, call, work)).await;
+        let running = pin!(self.run(idle, call, work));
+        let result = within(deadline, &self.cancelled, running).await;
         match result {
             Ok(Ok((returned, instance))) => {
                 self.breaker.success();

@@ -15,6 +15,9 @@ pub const MAX_FIELDS: usize = 4096;
 /// Most bytes of names and values together.
 pub const MAX_BYTES: usize = 1 << 20;
 
+/// Room for what the host adds to most answers: the length, the date, the request id.
+const FIELDS_OF_THE_HOST: usize = 3;
+
 /// What is known of an answer's body when its head is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
@@ -113,7 +116,7 @@ fn collect(fields: Vec<(String, Vec<u8>)>) -> Result<(HeaderMap, Option<u64>), H
     if fields.len() > MAX_FIELDS || bytes > MAX_BYTES {
         return Err(HeadError::TooLarge);
     }
-    let mut headers = HeaderMap::with_capacity(fields.len());
+    let mut headers = HeaderMap::with_capacity(fields.len() + FIELDS_OF_THE_HOST);
     let mut content_length = None;
     for (name, value) in fields {
         let Ok(parsed) = HeaderName::from_bytes(name.as_bytes()) else {
