@@ -10,13 +10,18 @@ use crate::command::{Context, Outcome};
 pub const COMPONENT_TARGET: &str = "wasm32-wasip2";
 
 /// The repository and its target directory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Workspace {
     /// The directory of the workspace's manifest.
     pub root: PathBuf,
     /// `target`, or what `CARGO_TARGET_DIR` says.
     pub target: PathBuf,
+    /// The profile whose programs are meant.
+    pub profile: String,
 }
+
+/// What everything is built with, save what is given to others.
+pub const PROFILE: &str = "release";
 
 /// A crate that becomes a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +41,7 @@ impl Workspace {
             Some(target) => std::path::absolute(target).context("CARGO_TARGET_DIR")?,
             None => root.join("target"),
         };
-        Ok(Self { root, target })
+        Ok(Self { root, target, profile: PROFILE.to_owned() })
     }
 
     /// `cargo`, the one that started this program, in the repository.
@@ -56,9 +61,9 @@ impl Workspace {
         cargo
     }
 
-    /// A program of the workspace, as `build` leaves it.
+    /// A program of the workspace, as `build` leaves it with the profile.
     pub fn program(&self, name: &str) -> PathBuf {
-        self.target.join("release").join(name)
+        self.target.join(&self.profile).join(name)
     }
 
     /// The server.

@@ -130,7 +130,8 @@ impl Exchange {
 
     async fn handle(&self) -> Result<types::Step, CallError> {
         let view = View::new(&self.asked, &self.call);
-        self.version.step(&self.call, Work::Handle(view.request())).await
+        let work = Work::Handle(view.request());
+        self.version.step(&self.call, &work).await
     }
 
     async fn resume(&self, continuation: &[u8], event: &Event) -> Result<types::Step, CallError> {

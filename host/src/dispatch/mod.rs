@@ -93,22 +93,19 @@ impl Dispatcher {
                 }
             };
             // From here on the version does not drain without this request.
-            let tracked = routed.target.version.track();
-            let version = routed.target.version.clone();
+            let Routed { target, route: number, params, automatic_head, path_start } = *routed;
+            let Target { version, surface, public_url, scope } = target;
+            let tracked = version.track();
             if version.plugin.is_held() {
                 continue;
             }
-            let surface = routed.target.surface;
             let place = Some((&version, surface));
             let Some(served) = version.surfaces.all.get(surface) else {
                 return refused(&HostError::not_found(), None, id);
             };
-            let (Some(route), Some(operation)) =
-                (served.table.route(routed.route), served.operations.get(routed.route))
-            else {
+            let (Some(route), Some(operation)) = (served.table.route(number), served.operations.get(number)) else {
                 return refused(&HostError::not_found(), place, id);
             };
-            let scope = routed.target.scope.clone();
             let identity = match scope.provider.authenticate(arrived.head.headers(), connection.is_loopback) {
                 Caller::Known(identity) => identity,
                 Caller::Awaited(identity) => identity.await,
@@ -134,17 +131,17 @@ impl Dispatcher {
                 connection: connection.clone(),
                 arrived,
                 surface,
-                route: routed.route,
-                params: routed.params,
-                path_start: routed.path_start,
-                public_url: routed.target.public_url,
+                route: number,
+                params,
+                path_start,
+                public_url,
                 body: taken.buffered,
             };
             let exchange = Box::new(Exchange {
                 version: version.clone(),
                 call,
                 asked,
-                automatic_head: routed.automatic_head,
+                automatic_head,
                 tracked,
                 _permit: taken.permit,
             });

@@ -103,23 +103,24 @@ impl Instance {
         self.store.data_mut().begin(call);
     }
 
-    /// Do `work`. The caller holds the deadline.
-    pub async fn run(&mut self, template: &Template, work: Work<'_>) -> wasmtime::Result<Returned> {
+    /// Do `work`. The caller holds the deadline. What is rarer than `handle` is on the heap, so that each request's
+    /// future has no room for it.
+    pub async fn run(&mut self, template: &Template, work: &Work<'_>) -> wasmtime::Result<Returned> {
         let Self { store, instance, handler, .. } = self;
         match work {
-            Work::Handle(request) => handler.call_handle(store, request).await.map(Returned::Step),
+            Work::Handle(request) => handler.call_handle(store, request.clone()).await.map(Returned::Step),
             Work::Resume(request, continuation, event) => {
                 let Some(indices) = &template.resumption else { return Err(missing("resumption")) };
                 let guest = indices.load(&mut *store, instance)?;
-                guest.call_resume(store, request, continuation, event).await.map(Returned::Step)
+                Box::pin(guest.call_resume(store, request.clone(), continuation, event.clone())).await.map(Returned::Step)
             }
             Work::Job(job) => {
                 let Some(indices) = &template.job_runner else { return Err(missing("job-runner")) };
                 let guest = indices.load(&mut *store, instance)?;
-                guest.call_run_job(store, job).await.map(Returned::Outcome)
+                Box::pin(guest.call_run_job(store, job.clone())).await.map(Returned::Outcome)
             }
             Work::Describe => {
-                let descriptor = handler.call_describe(store).await?;
+                let descriptor = Box::pin(handler.call_describe(store)).await?;
                 Ok(Returned::Descriptor(Box::new(descriptor)))
             }
         }
@@ -196,14 +197,13 @@ pub enum Stopped {
     Cancelled,
 }
 
-/// Run `work` for at most `limit`, or until it is cancelled. No timer is made for work that never
-/// waits.
+/// Run `work` for at most `limit` after it first waits, or until it is cancelled. Nothing is timed for
+/// work that never waits; guests wait at the latest when they have computed for a tick.
 pub async fn within<F: Future>(
     limit: Duration,
     cancelled: &CancellationToken,
     mut work: Pin<&mut F>,
 ) -> Result<F::Output, Stopped> {
-    let start = Instant::now();
     let first = std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
     if let Poll::Ready(output) = first {
         return Ok(output);
@@ -211,7 +211,7 @@ pub async fn within<F: Future>(
     tokio::select! {
         biased;
         output = work => Ok(output),
-        () = tokio::time::sleep_until((start + limit).into()) => Err(Stopped::Deadline),
+        () = tokio::time::sleep(limit) => Err(Stopped::Deadline),
         () = cancelled.cancelled() => Err(Stopped::Cancelled),
     }
 }

@@ -160,7 +160,7 @@ impl Loader {
             let mut instance = template.instantiate(plugin, &call).await.map_err(failed)?;
             instance.begin(&call);
             instance.cpu().acquire().await;
-            let result = instance.run(&template, Work::Describe).await;
+            let result = instance.run(&template, &Work::Describe).await;
             result.map_err(|error| LoadError::Describe(instance.diagnose(&error).report))
         };
         match within(DESCRIBE, &CancellationToken::new(), pin!(describe)).await {

@@ -138,7 +138,7 @@ impl Version {
 
     /// `handle` or `resume`. The call is on the heap, so that a request that is parked afterwards does not go on
     /// holding the room for it.
-    pub async fn step(&self, call: &Arc<Call>, work: Work<'_>) -> Result<types::Step, CallError> {
+    pub async fn step(&self, call: &Arc<Call>, work: &Work<'_>) -> Result<types::Step, CallError> {
         match Box::pin(self.call(call, self.plugin.deadline(), work)).await? {
             Returned::Step(step) => Ok(step),
             Returned::Descriptor(_) | Returned::Outcome(_) => Err(CallError::Failed("host-call")),
@@ -148,7 +148,7 @@ impl Version {
     /// `run-job`.
     pub async fn run_job(&self, call: &Arc<Call>, job: job_runner::Job<'_>) -> Result<job_runner::Outcome, CallError> {
         let deadline = self.plugin.config.limits.job_deadline.get();
-        match self.call(call, deadline, Work::Job(job)).await? {
+        match self.call(call, deadline, &Work::Job(job)).await? {
             Returned::Outcome(outcome) => Ok(outcome),
             Returned::Descriptor(_) | Returned::Step(_) => Err(CallError::Failed("host-call")),
         }
@@ -162,10 +162,10 @@ impl Version {
         continuation: &[u8],
         event: resumption::Event<'_>,
     ) -> Result<types::Step, CallError> {
-        self.step(call, Work::Resume(request, continuation, event)).await
+        self.step(call, &Work::Resume(request, continuation, event)).await
     }
 
-    async fn call(&self, call: &Arc<Call>, deadline: Duration, work: Work<'_>) -> Result<Returned, CallError> {
+    async fn call(&self, call: &Arc<Call>, deadline: Duration, work: &Work<'_>) -> Result<Returned, CallError> {
         self.breaker.admit(Instant::now).map_err(|rest| {
             self.plugin.metrics.refused("resting");
             CallError::Resting(rest)
@@ -210,14 +210,14 @@ impl Version {
         &self,
         idle: Option<Instance>,
         call: &Arc<Call>,
-        work: Work<'_>,
+        work: &Work<'_>,
     ) -> Result<(Returned, Instance), CallError> {
         let mut instance = match idle {
             Some(instance) => {
                 self.plugin.metrics.instances_idle.dec();
                 instance
             }
-            None => self.instantiate(call).await?,
+            None => Box::pin(self.instantiate(call)).await?,
         };
         instance.begin(call);
         let cpu = instance.cpu();

@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::build;
-use crate::command::{Context, Failure, Outcome, output, which};
-use crate::workspace::Workspace;
+use crate::command::{Context, Failure, Outcome, output, run, which};
+use crate::workspace::{PROFILE, Workspace};
 
 use cases::{Case, Servers};
 
@@ -31,6 +31,7 @@ cargo xtask bench [OPTIONS]
   --rounds N            how often everything is measured (5)
   --seconds N           how long each measurement takes (3)
   --only PART           one of small, objects, images, details, occi, drydock
+  --profile NAME        what the servers are built with (release); what is given to others has `dist`
   --wasmtime PATH       the wasmtime 48 to compare with (the one on the path)
 ";
 
@@ -41,6 +42,7 @@ struct Options {
     rounds: usize,
     only: Option<Part>,
     length: Duration,
+    profile: String,
     wasmtime: Option<PathBuf>,
 }
 
@@ -87,6 +89,11 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome {
     }
     let wasmtime = wasmtime(options.wasmtime.as_ref())?;
     build::build(workspace)?;
+    let workspace = &Workspace { profile: options.profile.clone(), ..workspace.clone() };
+    if options.profile != PROFILE {
+        let programs = ["--workspace", "--bin", "plugbay", "--bin", "baseline"];
+        run(workspace.cargo(&["build", "--profile", &options.profile]).args(programs))?;
+    }
     let directory = workspace.target.join("bench");
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory).context(directory.display())?;
@@ -135,7 +142,8 @@ fn small(workspace: &Workspace, directory: &Path, options: &Options, wasmtime: O
 }
 
 fn parse(arguments: &[String]) -> Outcome<Options> {
-    let mut options = Options { rounds: 5, only: None, length: Duration::from_secs(3), wasmtime: None };
+    let (length, profile) = (Duration::from_secs(3), PROFILE.to_owned());
+    let mut options = Options { rounds: 5, only: None, length, profile, wasmtime: None };
     let mut rest = arguments.iter();
     while let Some(option) = rest.next() {
         let value = rest.next().ok_or_else(|| Failure(format!("{option} needs a value\n\n{USAGE}")))?;
@@ -145,6 +153,7 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
             "--rounds" => options.rounds = number()?,
             "--seconds" => options.length = Duration::from_secs(number()? as u64),
             "--only" => options.only = Some(Part::parse(value)?),
+            "--profile" => options.profile.clone_from(value),
             "--wasmtime" => options.wasmtime = Some(value.into()),
             _ => return Err(Failure(format!("no option {option}\n\n{USAGE}"))),
         }
