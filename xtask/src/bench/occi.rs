@@ -28,9 +28,8 @@ const CLIENTS: u32 = 8;
 /// How long lists have to be at rest until places in them are remembered.
 const REST: Duration = Duration::from_secs(21);
 
-/// Clients when pyssf is beside it. What a service can do is seen at the number that suits it best: pyssf has one thread,
-/// and few clients leave the host waiting for them.
-const BESIDE: [u32; 2] = [4, 16];
+/// Clients when pyssf is beside it.
+const BESIDE: u32 = 4;
 
 /// The renderings of lists.
 pub const RENDERINGS: [&str; 4] = ["text/plain", "text/occi", "text/uri-list", "application/occi+json"];
@@ -176,10 +175,7 @@ fn beside(
         eprintln!("beside pyssf, round {round} of {rounds}");
         for (rendering, measured) in RENDERINGS.iter().zip(&mut measured) {
             for (url, rates) in urls.iter().zip(measured) {
-                let mut rate = 0.0_f64;
-                for clients in BESIDE {
-                    rate = rate.max(load::load_with(url, clients, length, &[format!("Accept: {rendering}")])?);
-                }
+                let rate = load::load_with(url, BESIDE, length, &[format!("Accept: {rendering}")])?;
                 if round > 0 {
                     rates.push(rate);
                 }

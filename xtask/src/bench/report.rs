@@ -123,7 +123,7 @@ pub fn occi(measured: &Clouds) {
         line(&name, &format!("{:.2}", few / many), &format!("<= {PAGE_COST}"), few / many <= PAGE_COST);
     }
     let Some(beside) = &measured.beside else { return };
-    println!("\n{:<60}{:>10}{:>11}", "a page of 100 machines, 4 or 16 clients", "measured", "bar");
+    println!("\n{:<60}{:>10}{:>11}", "a page of 100 machines, four clients", "measured", "bar");
     for (rendering, [ours, theirs]) in occi::RENDERINGS.iter().zip(beside) {
         let (Some(our), Some(their)) = (median(ours), median(theirs)) else { continue };
         let name = format!("{rendering}: {our:.0}/s, pyssf {their:.0}/s");
