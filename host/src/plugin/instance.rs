@@ -112,7 +112,9 @@ impl Instance {
             Work::Resume(request, continuation, event) => {
                 let Some(indices) = &template.resumption else { return Err(missing("resumption")) };
                 let guest = indices.load(&mut *store, instance)?;
-                Box::pin(guest.call_resume(store, request.clone(), continuation, event.clone())).await.map(Returned::Step)
+                Box::pin(guest.call_resume(store, request.clone(), continuation, event.clone()))
+                    .await
+                    .map(Returned::Step)
             }
             Work::Job(job) => {
                 let Some(indices) = &template.job_runner else { return Err(missing("job-runner")) };

@@ -206,7 +206,7 @@ pub fn details(context: Context<'_>) -> Result<Details, Refusal> {
         disk: machine.disk()?,
         load: machine.load()?,
         networks: machine.networks(Some(store::PROGRAM))?,
-        haproxies: running(context, balancers.iter().map(process))?,
+        haproxies: running(context, balancers.iter().map(|(lb, _)| process(lb)))?,
         lvs: running(context, lvs.iter().map(lvs::process))?,
         listeners: listeners::ids(context, &balancers, &lvs)?,
     };

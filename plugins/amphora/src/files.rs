@@ -4,6 +4,8 @@
 //! ([`crate::names`]) and constants only. A write is atomic: the bytes are synced under a name that nobody else has, which then
 //! takes the place of the old file, so neither a reader nor a crash sees half of one, and writers at once do not mix.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{ErrorKind, Write as _};
@@ -12,6 +14,19 @@ use std::time::{Duration, SystemTime};
 
 /// Where files are that are not whole yet.
 const UNFINISHED: &str = "run/tmp";
+
+/// Two changes within a tick of the file system leave the same time. A directory as young as this may have been changed again
+/// after it was read.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Most directories whose names are kept.
+const KEPT: usize = 64;
+
+thread_local! {
+    /// Names in directories that were at rest when they were read, and when those were changed last: to look at that takes the
+    /// host one turn, to read names several, and `details` is asked for often.
+    static NAMES: RefCell<BTreeMap<PathBuf, (SystemTime, Vec<String>)>> = const { RefCell::new(BTreeMap::new()) };
+}
 
 /// A name for a file that nobody else has.
 pub fn unique() -> String {
@@ -155,12 +170,27 @@ impl Files for Directory {
     }
 
     fn names(&self, path: &str) -> Result<Vec<String>, Error> {
-        let Some(entries) = found(path, fs::read_dir(self.root.join(path)))? else { return Ok(Vec::new()) };
+        let place = self.root.join(path);
+        let Some(metadata) = found(path, fs::metadata(&place))? else { return Ok(Vec::new()) };
+        let changed = failed(path, metadata.modified())?;
+        let known = NAMES.with_borrow(|known| known.get(&place).filter(|(at, _)| *at == changed).cloned());
+        if let Some((_, names)) = known {
+            return Ok(names);
+        }
+        let Some(entries) = found(path, fs::read_dir(&place))? else { return Ok(Vec::new()) };
         let mut names = Vec::new();
         for entry in entries {
             names.extend(failed(path, entry)?.file_name().into_string());
         }
         names.sort();
+        if changed.elapsed().is_ok_and(|age| age >= SETTLED) {
+            NAMES.with_borrow_mut(|known| {
+                if known.len() >= KEPT {
+                    known.clear();
+                }
+                known.insert(place, (changed, names.clone()));
+            });
+        }
         Ok(names)
     }
 
@@ -209,6 +239,34 @@ mod tests {
         files.remove("a").unwrap();
         assert_eq!(files.names("").unwrap(), ["run"]);
         assert!(files.names(UNFINISHED).unwrap().is_empty());
+    }
+
+    #[test]
+    fn names_are_those_of_now_though_they_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Directory::at(dir.path());
+        let names = || files.names("a").unwrap();
+        let rest = |seconds| {
+            let before = SystemTime::now() - Duration::from_secs(seconds);
+            fs::File::open(dir.path().join("a")).unwrap().set_modified(before).unwrap();
+        };
+        files.write("a/b", b"1").unwrap();
+        rest(20);
+        assert_eq!(names(), ["b"]);
+        fs::write(dir.path().join("a/c"), b"1").unwrap();
+        rest(20);
+        let before = fs::metadata(dir.path().join("a")).unwrap().modified().unwrap();
+        assert_eq!(names(), ["b", "c"]);
+        fs::remove_file(dir.path().join("a/c")).unwrap();
+        fs::File::open(dir.path().join("a")).unwrap().set_modified(before).unwrap();
+        assert_eq!(names(), ["b", "c"], "what is kept is used: without another time nothing is seen");
+        files.write("a/d", b"1").unwrap();
+        assert_eq!(names(), ["b", "d"]);
+        // Too young to be kept.
+        let now = fs::metadata(dir.path().join("a")).unwrap().modified().unwrap();
+        fs::remove_file(dir.path().join("a/d")).unwrap();
+        fs::File::open(dir.path().join("a")).unwrap().set_modified(now).unwrap();
+        assert_eq!(names(), ["b"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::files::Stamp;
 use crate::haproxy::{config, store};
 use crate::keepalived::lvs;
 use crate::machine::{Fault, State};
@@ -35,10 +36,10 @@ pub fn all(context: Context<'_>) -> Result<Vec<Row>, Refusal> {
     Ok(rows)
 }
 
-fn of_haproxy(context: Context<'_>, balancers: &[Id]) -> Result<Vec<Row>, Refusal> {
+fn of_haproxy(context: Context<'_>, balancers: &[(Id, Stamp)]) -> Result<Vec<Row>, Refusal> {
     let mut rows = Vec::new();
-    for lb in balancers {
-        let Some(parsed) = store::parsed(context.files, lb)? else { continue };
+    for (lb, stamp) in balancers {
+        let Some(parsed) = store::parsed(context.files, lb, *stamp)? else { continue };
         let config = parsed.as_ref().as_ref();
         let config = config.map_err(|why| Refusal::routing(500, format!("load balancer {lb}: {why}")))?;
         let row = |frontend: &config::Frontend| Row {
@@ -65,7 +66,7 @@ fn lvs_status(state: Result<Option<State>, Fault>, virtual_server: bool) -> Resu
 ///
 /// # Errors
 /// As [`all`].
-pub fn ids(context: Context<'_>, balancers: &[Id], lvs: &[Id]) -> Result<Vec<String>, Refusal> {
+pub fn ids(context: Context<'_>, balancers: &[(Id, Stamp)], lvs: &[Id]) -> Result<Vec<String>, Refusal> {
     let haproxy = of_haproxy(context, balancers)?.into_iter().map(|row| row.uuid);
     Ok(haproxy.chain(lvs.iter().map(Id::to_string)).collect())
 }

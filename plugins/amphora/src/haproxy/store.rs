@@ -50,12 +50,12 @@ thread_local! {
 /// Most configurations whose reading is kept.
 const KEPT: usize = 256;
 
-/// What the configuration of a load balancer says, or why it cannot be read; none if it is not known.
+/// What the configuration of a load balancer says whose file has this stamp, or why it cannot be read; none if it is not known
+/// any more.
 ///
 /// # Errors
 /// If the directory cannot be read.
-pub fn parsed(files: &dyn Files, lb: &Id) -> Result<Option<Rc<Result<Config, String>>>, files::Error> {
-    let Some(stamp) = files.stamp(&path(lb, "haproxy.cfg"))? else { return Ok(None) };
+pub fn parsed(files: &dyn Files, lb: &Id, stamp: Stamp) -> Result<Option<Rc<Result<Config, String>>>, files::Error> {
     let known = PARSED.with_borrow(|parsed| parsed.get(lb).filter(|(at, _)| *at == stamp).cloned());
     if let Some((_, config)) = known {
         return Ok(Some(config));
@@ -71,15 +71,15 @@ pub fn parsed(files: &dyn Files, lb: &Id) -> Result<Option<Rc<Result<Config, Str
     Ok(Some(config))
 }
 
-/// The load balancers that are known, in order.
+/// The load balancers that are known, in order, with the stamps of their configurations.
 ///
 /// # Errors
 /// If the directory cannot be read.
-pub fn balancers(files: &dyn Files) -> Result<Vec<Id>, files::Error> {
+pub fn balancers(files: &dyn Files) -> Result<Vec<(Id, Stamp)>, files::Error> {
     let mut known = Vec::new();
     for id in files.names("")?.iter().filter_map(|name| Id::parse(name)) {
-        if files.stamp(&path(&id, "haproxy.cfg"))?.is_some() {
-            known.push(id);
+        if let Some(stamp) = files.stamp(&path(&id, "haproxy.cfg"))? {
+            known.push((id, stamp));
         }
     }
     Ok(known)

@@ -164,7 +164,7 @@ fn remembered(context: Context<'_>) -> Result<Memory, String> {
 /// The rows of every load balancer that runs and answers; the others are left out.
 fn all_rows(context: Context<'_>) -> Result<Vec<Row>, String> {
     let mut all = Vec::new();
-    for lb in balancers(context.files).map_err(|error| error.to_string())? {
+    for (lb, _) in balancers(context.files).map_err(|error| error.to_string())? {
         if !runs(context, &process(&lb)).map_err(|fault| fault.to_string())? {
             continue;
         }

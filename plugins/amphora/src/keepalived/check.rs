@@ -80,7 +80,7 @@ fn verdict(context: Context<'_>) -> Result<Result<(), String>, String> {
     if known.is_empty() && lvs::listeners(context.files).map_err(words)?.is_empty() {
         return Ok(Err("there is no load balancer".to_owned()));
     }
-    for lb in &known {
+    for (lb, _) in &known {
         let name = process(lb);
         match context.machine.status(&name).map_err(|fault| fault.to_string())? {
             None => {}
