@@ -199,13 +199,14 @@ pub enum Stopped {
     Cancelled,
 }
 
-/// Run `work` for at most `limit` after it first waits, or until it is cancelled. Nothing is timed for
-/// work that never waits; guests wait at the latest when they have computed for a tick.
+/// Run `work` for at most `limit`, or until it is cancelled. No timer is made for work that never
+/// waits.
 pub async fn within<F: Future>(
     limit: Duration,
     cancelled: &CancellationToken,
     mut work: Pin<&mut F>,
 ) -> Result<F::Output, Stopped> {
+    let start = Instant::now();
     let first = std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
     if let Poll::Ready(output) = first {
         return Ok(output);
@@ -213,7 +214,7 @@ pub async fn within<F: Future>(
     tokio::select! {
         biased;
         output = work => Ok(output),
-        () = tokio::time::sleep(limit) => Err(Stopped::Deadline),
+        () = tokio::time::sleep_until((start + limit).into()) => Err(Stopped::Deadline),
         () = cancelled.cancelled() => Err(Stopped::Cancelled),
     }
 }
