@@ -121,15 +121,14 @@ impl Problem {
 
     /// The answer it is sent as.
     pub fn into_answer(self) -> Answer {
+        let title = self.title_text().to_owned();
+        let Members { kind, extensions, headers, .. } = self.more.map(|more| *more).unwrap_or_default();
         let mut document = Map::new();
+        document.insert("type".to_owned(), kind.unwrap_or_else(|| "about:blank".to_owned()).into());
         document.insert("status".to_owned(), self.status.into());
-        document.insert("title".to_owned(), self.title_text().into());
+        document.insert("title".to_owned(), title.into());
         if let Some(detail) = self.detail {
             document.insert("detail".to_owned(), detail.into_owned().into());
-        }
-        let Members { kind, extensions, headers, .. } = self.more.map(|more| *more).unwrap_or_default();
-        if let Some(kind) = kind {
-            document.insert("type".to_owned(), kind.into());
         }
         for (name, value) in extensions {
             document.entry(name).or_insert(value);

@@ -103,7 +103,8 @@ fn bodies_that_are_not_json_and_bodies_of_another_shape_are_told_apart() {
     app.post("/").body("[1").send().expect(400);
     let answer = app.post("/").body("{}").send().expect(422);
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
-    assert_eq!(answer.json::<serde_json::Value>()["title"], "Unprocessable Content");
+    let problem: serde_json::Value = answer.json();
+    assert_eq!((&problem["title"], &problem["type"]), (&"Unprocessable Content".into(), &"about:blank".into()));
     assert_eq!(app.post("/").json(&[1, 2]).send().expect(200).json::<Vec<u8>>(), [1, 2]);
 }
 

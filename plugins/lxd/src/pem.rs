@@ -37,10 +37,10 @@ pub enum PemError {
 /// # Errors
 /// If there is none, or if any block of the text is a private key.
 pub fn first_certificate(text: &str) -> Result<Block, PemError> {
-    let labels = labels(text);
-    if labels.iter().any(|label| label.contains("PRIVATE KEY")) {
+    if has_private_key(text) {
         return Err(PemError::PrivateKey);
     }
+    let labels = labels(text);
     let certificates = labels.iter().filter(|label| **label == CERTIFICATE).count();
     let Some(ignored) = certificates.checked_sub(1) else {
         return Err(if labels.is_empty() { PemError::Malformed } else { PemError::NotCertificate });
@@ -50,6 +50,12 @@ pub fn first_certificate(text: &str) -> Result<Block, PemError> {
     let base64: String = body.chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
     let der = STANDARD.decode(base64).map_err(|_| PemError::Malformed)?;
     Ok(Block { der, ignored })
+}
+
+/// Whether a block of a private key begins or ends anywhere, even if its line is cut off.
+fn has_private_key(text: &str) -> bool {
+    let marks = [BEGIN, "-----END "].into_iter().flat_map(|mark| text.split(mark).skip(1));
+    marks.filter_map(|rest| rest.lines().next()).any(|line| line.contains("PRIVATE KEY"))
 }
 
 /// Labels of the lines that begin blocks.
@@ -106,7 +112,13 @@ mod tests {
                 assert_eq!(first_certificate(&text), Err(PemError::PrivateKey), "{text}");
             }
             // Cut off, it is a key all the same.
-            assert_eq!(first_certificate(&format!("-----BEGIN {label}-----\nAA")), Err(PemError::PrivateKey));
+            for part in [
+                format!("-----BEGIN {label}-----\nAA"),
+                format!("AA\n-----END {label}-----"),
+                format!("-----BEGIN {label}"),
+            ] {
+                assert_eq!(first_certificate(&(encode(&[1]) + &part)), Err(PemError::PrivateKey), "{part}");
+            }
         }
     }
 

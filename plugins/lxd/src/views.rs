@@ -101,7 +101,12 @@ fn certificate(fingerprint: &str, owners: &[(String, String)], all: &[Seen]) -> 
         }
         let ledger = stores.get(store).cloned().flatten();
         if ledger.is_some() || !owners.is_empty() {
-            states.push(state(&seen.node.name, &ledger.unwrap_or_default()));
+            let mut ledger = ledger.unwrap_or_default();
+            if owners.is_empty() && ledger.is_owed() {
+                // So it is from the moment on in which nobody wants it, whenever its worker comes to it.
+                ledger.state = State::Removing;
+            }
+            states.push(state(&seen.node.name, &ledger));
         }
     }
     Ok(Some(json!({

@@ -1,12 +1,14 @@
 //! The plugin between real clients and real servers: a requirer of ops, pylxd, and `lxc`.
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::process::Command;
 
 use super::lab::Lab;
@@ -32,6 +34,30 @@ fn said(output: &Output) -> String {
 async fn a_requirer_of_ops_gets_in_and_is_kept_out_when_it_left() {
     let Some(servers) = Servers::start(2, &[]).await else { return };
     requirer_is_well(&Lab::with_nodes(&servers).await).await;
+}
+
+#[tokio::test]
+async fn every_rule_of_the_contract_holds_with_real_servers() {
+    let Some(servers) = Servers::start(2, &[]).await else { return };
+    // Nobody listens where somebody just did.
+    let nowhere = format!("https://{}", TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap());
+    let (grace, relist) = (8, 5);
+    let endpoints = [&servers.all[0].endpoint, &servers.all[1].endpoint, &nowhere].map(String::as_str);
+    let lab = Lab::new(&endpoints, &format!("grace = {grace}, relist = {relist}")).await;
+    let mut facts = servers.facts();
+    facts["url"] = lab.url("lxd").into();
+    facts["facade"] = lab.url("facade").into();
+    facts["trust"] = format!("https://{}", lab.process.address_of("trust").await).into();
+    facts["token"] = lab.token().into();
+    facts["nowhere"] = nowhere.into();
+    (facts["grace"], facts["relist"]) = (grace.into(), relist.into());
+    let mut script = script("lxd_rules.py").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut input = script.as_mut().unwrap().stdin.take().unwrap();
+    input.write_all(facts.to_string().as_bytes()).await.unwrap();
+    drop(input);
+    let output = script.unwrap().wait_with_output().await.unwrap();
+    is_well(&output);
+    println!("{}", said(&output).lines().last().unwrap_or_default());
 }
 
 #[tokio::test]

@@ -134,6 +134,16 @@ impl Servers {
         })
     }
 
+    /// What a script has to know of the servers to be their administrator, and with which credential they let a host in.
+    pub fn facts(&self) -> Value {
+        let server = |server: &Server| json!({"name": server.name, "endpoint": server.endpoint, "certificate": server.certificate, "socket": server.socket});
+        json!({
+            "servers": self.all.iter().map(server).collect::<Vec<_>>(),
+            "certificate": self.operator.certificate,
+            "key": self.operator.key,
+        })
+    }
+
     /// Certificate and key with which a server answers.
     pub fn identity(&self, server: usize) -> (String, String) {
         let read = |name| std::fs::read_to_string(self.all[server].socket.with_file_name(name)).unwrap();

@@ -27,7 +27,8 @@ pub(crate) fn is_operator(request: &Request) -> Result<bool, Problem> {
 /// The relation of a path, if the caller is its requirer or an operator.
 ///
 /// # Errors
-/// 401 without a token that is known, 403 with that of another relation; then 404 and 410 as the relation is.
+/// 401 without a token that is known, 403 with that of another relation; then 404 and 410 as the relation is, and for
+/// writers 409 while it is torn down.
 pub(super) fn relation(request: &Request, id: &str) -> Result<Relation, Problem> {
     if !is_operator(request)? {
         let known = bearer(request).map(relations::by_token).transpose()?.flatten();
@@ -38,9 +39,7 @@ pub(super) fn relation(request: &Request, id: &str) -> Result<Relation, Problem>
                 return Err(Problem::forbidden("Only operators may do this without the relation's token."));
             }
             // The token went with the relation; that it was broken is what its requirer has to learn.
-            None if bearer(request).is_some() && is_broken(id)? => {
-                return Err(Problem::new(410).detail("The relation was broken."));
-            }
+            None if bearer(request).is_some() && is_broken(id)? => return Err(broken(request, id)?),
             None => {
                 return Err(
                     Problem::unauthorized("The relation's token is needed.").header("www-authenticate", "Bearer")
@@ -48,7 +47,16 @@ pub(super) fn relation(request: &Request, id: &str) -> Result<Relation, Problem>
             }
         }
     }
-    relations::alive(id)
+    relations::alive(id).or_else(|problem| Err(if problem.status() == 410 { broken(request, id)? } else { problem }))
+}
+
+/// What a caller is told of a relation that was broken.
+fn broken(request: &Request, id: &str) -> Result<Problem, Problem> {
+    if matches!(request.method.as_str(), "GET" | "HEAD") {
+        Ok(Problem::new(410).detail("The relation was broken."))
+    } else {
+        relations::no_writing(id)
+    }
 }
 
 fn is_broken(id: &str) -> Result<bool, Problem> {

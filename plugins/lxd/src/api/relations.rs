@@ -7,12 +7,10 @@ use serde_json::Value;
 
 use super::{access, conditions};
 use crate::bag;
-use crate::converge::stores;
 use crate::outside::Outside;
-use crate::published::Wanted;
 use crate::settings::Settings;
-use crate::store::records::{Ledger, Relation};
-use crate::store::{index, keys, nodes, relations as kept};
+use crate::store::records::Relation;
+use crate::store::{index, keys, relations as kept};
 use crate::views;
 
 /// Most relations in one listing, unless fewer are asked for.
@@ -91,33 +89,16 @@ fn with_units(relation: &Relation) -> Result<Value, Problem> {
     Ok(view)
 }
 
-/// Relation-broken.
+/// Relation-broken. May be asked again until nothing is owed.
 pub(super) fn delete(outside: &Outside, request: &Request, params: Params<'_>) -> Result<Answer, Problem> {
     let id = params.get("id");
-    let relation = kept::alive(id)?;
-    let etag = bag::etag(&with_units(&relation)?.to_string());
+    let Some(stored) = kept::get(id)? else { return Err(Problem::not_found("No such relation.")) };
+    if stored.value.broken.is_some() {
+        return if index::is_torn_down(id)? { Err(kept::no_writing(id)?) } else { Ok(Answer::new(202)) };
+    }
+    let etag = bag::etag(&with_units(&stored.value)?.to_string());
     conditions::before_write(request, Some(&etag), &Settings::load()?)?;
-    let wanted = Wanted::by(id)?;
     kept::break_off(id, outside.now_ms())?;
     super::settle(id, "", outside.now_ms());
-    let owed = owed(wanted.fingerprints())?;
-    Ok(Answer::new(if owed { 202 } else { 204 }))
-}
-
-/// Whether any store still has to give up any of these, which nobody else wants.
-fn owed<'a>(fingerprints: impl Iterator<Item = &'a str>) -> Result<bool, Problem> {
-    let all = nodes::all()?;
-    let stores = nodes::stores(&all);
-    for fingerprint in fingerprints {
-        if index::is_wanted(fingerprint)? {
-            continue;
-        }
-        for store in &stores {
-            let ledger = kv::get_json::<Ledger>(&keys::ledger(store, fingerprint))?;
-            if ledger.is_some_and(|ledger| stores::is_owed(&ledger.value)) {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
+    Ok(Answer::new(if index::is_torn_down(id)? { 204 } else { 202 }))
 }

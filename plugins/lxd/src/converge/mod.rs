@@ -41,7 +41,7 @@ const RUN: i64 = 60_000;
 const PAGE: u32 = 32;
 /// Server errors in a row after which the node is left alone for a while.
 const ERRORS: u32 = 3;
-/// Milliseconds that a broken relation is known to have been there.
+/// Least milliseconds that a broken relation is known to have been there.
 const STONE: i64 = 24 * 3600 * 1000;
 
 /// The job of a store.
@@ -72,7 +72,8 @@ pub fn sweep(outside: &Outside) -> Result<(), Problem> {
     publish_stale(&all, &Settings::load()?, now)?;
     for entry in kv::prefix(keys::RELATIONS) {
         let entry = entry?;
-        if entry.json::<Relation>()?.value.broken.is_some_and(|broken| broken + STONE < now) {
+        let old = entry.json::<Relation>()?.value.broken.is_some_and(|broken| broken + STONE < now);
+        if old && index::is_torn_down(keys::last(&entry.key))? {
             let mut tx = Transaction::new();
             tx.check_version(entry.key.as_str(), entry.version);
             tx.delete(entry.key);

@@ -20,7 +20,7 @@ const LONGEST: i64 = 60_000;
 pub struct Probed {
     /// Names of nodes.
     names: BTreeSet<String>,
-    /// What the first that answered is.
+    /// What the first that answered and trusts us is.
     server: Option<Server>,
 }
 
@@ -63,7 +63,8 @@ fn probe(run: &mut Run<'_>, which: impl Fn(&Seen) -> bool) -> Result<(), Problem
 fn answered(run: &mut Run<'_>, member: &Seen, server: Server) -> Status {
     let (now, old) = (run.outside.now_ms(), &member.status);
     let status = status_of(old, &server, now);
-    let stranger = run.probed.server.as_ref().is_some_and(|first| !together(first, &server));
+    // Who does not trust us does not say who it is.
+    let stranger = server.trusted && run.probed.server.as_ref().is_some_and(|first| !together(first, &server));
     if stranger {
         let error = "the node shows the certificate of another node, but is no member of its cluster";
         // Without a name it is not published, and what its store holds is not known.
@@ -81,7 +82,9 @@ fn answered(run: &mut Run<'_>, member: &Seen, server: Server) -> Status {
             return away(&Status { last_seen: Some(now), ..old.clone() }, state, &error, now);
         }
     }
-    run.probed.server.get_or_insert(server);
+    if server.trusted {
+        run.probed.server.get_or_insert(server);
+    }
     status
 }
 

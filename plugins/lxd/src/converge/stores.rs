@@ -7,18 +7,13 @@ use crate::outside::Outside;
 use crate::store::records::{Ledger, Node};
 use crate::store::{index, keys, nodes};
 
-/// Whether a store owes a removal, or may.
-pub fn is_owed(ledger: &Ledger) -> bool {
-    ledger.owned || ledger.intent.is_some()
-}
-
 /// Whether anything is owed by a store.
 ///
 /// # Errors
 /// Those of our own store.
 pub fn owes(store: &str) -> Result<bool, kv::Error> {
     for entry in kv::prefix(&keys::ledgers(store)) {
-        if is_owed(&entry?.json()?.value) {
+        if entry?.json::<Ledger>()?.value.is_owed() {
             return Ok(true);
         }
     }
@@ -32,7 +27,7 @@ pub fn owes(store: &str) -> Result<bool, kv::Error> {
 pub fn forget_unowed(store: &str) -> Result<(), Problem> {
     for entry in kv::prefix(&keys::ledgers(store)) {
         let entry = entry?;
-        if !is_owed(&entry.json()?.value) {
+        if !entry.json::<Ledger>()?.value.is_owed() {
             forget_one(&entry.key)?;
         }
     }

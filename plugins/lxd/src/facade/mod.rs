@@ -49,18 +49,26 @@ impl<E: Into<Problem>> From<E> for Refusal {
 pub fn surface(outside: &Outside) -> Surface {
     type Handler = fn(&Outside, &Request, Params<'_>) -> Result<Answer, Refusal>;
     let one = "/1.0/certificates/{fp}";
-    let routes: [(Route, Handler); 8] = [
+    let routes: [(Route, Handler); 6] = [
         (Route::get("/", "versions"), |_, _, _| Ok(success(200, &json!(["/1.0"])))),
         (Route::get("/1.0", "server"), server),
         (Route::get("/1.0/certificates", "certificate-list"), list),
         (Route::post("/1.0/certificates", "certificate-add").buffered(BODY), adding::add),
         (Route::get(one, "certificate-get"), get),
         (Route::delete(one, "certificate-delete"), delete),
-        (Route::put(one, "certificate-put").buffered(BODY), |_, _, _| Err(Refusal::new(501, "not implemented"))),
-        (Route::patch(one, "certificate-patch").buffered(BODY), |_, _, _| Err(Refusal::new(501, "not implemented"))),
     ];
+    // LXD's own words for what it does not have: 501 for a method, 404 for a path.
+    let missing: [(&[&'static str], &'static str, Handler); 4] = [
+        (&["POST", "PUT", "PATCH", "DELETE"], "/1.0", |_, _, _| Err(Refusal::new(501, "not implemented"))),
+        (&["PUT", "PATCH", "DELETE"], "/1.0/certificates", |_, _, _| Err(Refusal::new(501, "not implemented"))),
+        (&["POST", "PUT", "PATCH"], one, |_, _, _| Err(Refusal::new(501, "not implemented"))),
+        (&["GET", "POST", "PUT", "PATCH", "DELETE"], "/{*rest}", |_, _, _| Err(Refusal::new(404, "not found"))),
+    ];
+    let missing = missing.into_iter().flat_map(|(methods, path, handler)| {
+        methods.iter().map(move |method| (Route::new(method, path, "not-there").buffered(BODY), handler))
+    });
     let mut surface = Surface::new("facade").errors("application/json", HOST_ERRORS).optional_trailing_slash();
-    for (route, handler) in routes {
+    for (route, handler) in routes.into_iter().chain(missing) {
         let outside = outside.clone();
         surface = surface.route(route.plugin_decides(), move |request: &Request, params: Params<'_>| {
             finish(handler(&outside, request, params))

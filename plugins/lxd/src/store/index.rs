@@ -17,6 +17,9 @@ use crate::published;
 /// Most bytes of texts in one commit.
 const BYTES: usize = 512 * 1024;
 
+/// Certificates of a broken relation that are forgotten in one commit.
+const PAGE: u32 = 256;
+
 /// Tries at one unit before it is left to the sweep.
 const TRIES: usize = 16;
 
@@ -96,6 +99,7 @@ fn try_settle(relation: &str, unit: &str, now: i64) -> Result<(), Problems> {
         Some((bag, _)) => bag::entries(&bag),
         None => Vec::new(),
     };
+    let broken = relations::get(relation)?.is_none_or(|stored| stored.value.broken.is_some());
     let changes = changes(relation, unit, wanted)?;
     let removed: Vec<String> = changes
         .iter()
@@ -108,7 +112,7 @@ fn try_settle(relation: &str, unit: &str, now: i64) -> Result<(), Problems> {
         tx.check_version(mark.as_str(), touch.version);
         tx
     };
-    // Each change takes three ops and one for each store; the mark goes with the last commit.
+    // Each change takes up to three ops and one for each store; the mark goes with the last commit.
     let most = 3 + stores.len();
     let (mut tx, mut bytes) = (begin(), 0);
     for change in changes {
@@ -123,6 +127,9 @@ fn try_settle(relation: &str, unit: &str, now: i64) -> Result<(), Problems> {
         }
         bytes += size;
         apply(&mut tx, relation, unit, &change, &stores)?;
+        if let (true, Change::Remove(fingerprint)) = (broken, &change) {
+            tx.put(keys::left(relation, fingerprint), Vec::new());
+        }
     }
     tx.delete(mark.as_str());
     tx.commit()?;
@@ -210,6 +217,50 @@ fn forget_units(relation: &str, mark: &str, seen: u64, now: i64) -> Result<(), P
 /// Those of the store.
 pub fn is_wanted(fingerprint: &str) -> Result<bool, kv::Error> {
     Ok(!kv::prefix(&keys::wants(fingerprint)).limit(1).page()?.entries.is_empty())
+}
+
+/// Whether nothing of a broken relation is left to be taken off any store. What is not left is forgotten here.
+///
+/// # Errors
+/// Those of the store.
+pub fn is_torn_down(relation: &str) -> Result<bool, kv::Error> {
+    if !kv::prefix(&keys::touched_of(relation)).limit(1).page()?.entries.is_empty() {
+        return Ok(false);
+    }
+    let all = nodes::all()?;
+    let stores = nodes::stores(&all);
+    loop {
+        let page = kv::prefix(&keys::all_left(relation)).limit(PAGE).page()?;
+        let mut tx = Transaction::new();
+        let mut owed = false;
+        for entry in &page.entries {
+            owed = is_owed(keys::last(&entry.key), &stores)?;
+            if owed {
+                break;
+            }
+            tx.delete(entry.key.as_str());
+        }
+        if tx.size() > 0 {
+            tx.commit()?;
+        }
+        if owed || !page.more {
+            return Ok(!owed);
+        }
+    }
+}
+
+/// Whether any store still has to give up a certificate that nobody wants.
+fn is_owed(fingerprint: &str, stores: &BTreeSet<&str>) -> Result<bool, kv::Error> {
+    if is_wanted(fingerprint)? {
+        return Ok(false);
+    }
+    for store in stores {
+        let ledger = kv::get_json::<Ledger>(&keys::ledger(store, fingerprint))?;
+        if ledger.is_some_and(|ledger| ledger.value.is_owed()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The relations and units that want a certificate.

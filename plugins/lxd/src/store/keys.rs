@@ -9,6 +9,7 @@
 //! | `unit/{id}/{unit}` | [`Unit`](super::records::Unit) | the requirer's |
 //! | `bag/{id}/{unit}` | the bag's text | same commit as `unit/` |
 //! | `touch/{id}/{unit}` | empty | the unit's index is behind; without a unit: the relation was broken |
+//! | `left/{id}/{fp}` | empty | index: what a broken relation was the last to want, until no store owes its removal |
 //! | `edge/{id}/{unit}/{fp}` | [`Edge`](super::records::Edge) | index: what a unit wants |
 //! | `want/{fp}/{id}/{unit}` | empty | index: who wants a certificate |
 //! | `cert/{fp}` | [`Certificate`](crate::certificate::Certificate) | index |
@@ -78,6 +79,21 @@ pub fn bag(relation: &str, unit: &str) -> String {
 /// The mark of a unit whose index is behind; of a broken relation if the unit's name is empty.
 pub fn touched(relation: &str, unit: &str) -> String {
     format!("{TOUCHED}{relation}/{unit}")
+}
+
+/// The units of a relation whose index is behind.
+pub fn touched_of(relation: &str) -> String {
+    format!("{TOUCHED}{relation}/")
+}
+
+/// What a broken relation wanted.
+pub fn all_left(relation: &str) -> String {
+    format!("left/{relation}/")
+}
+
+/// That a broken relation wanted a certificate.
+pub fn left(relation: &str, fingerprint: &str) -> String {
+    format!("left/{relation}/{fingerprint}")
 }
 
 /// What a relation's units want.

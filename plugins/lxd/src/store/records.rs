@@ -145,6 +145,13 @@ pub struct Ledger {
     pub server_version: Option<String>,
 }
 
+impl Ledger {
+    /// Whether the store owes a removal, or may.
+    pub fn is_owed(&self) -> bool {
+        self.owned || self.intent.is_some()
+    }
+}
+
 /// Why something failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {

@@ -7,8 +7,8 @@ use plugbay_sdk::kv::{self, Stored, Transaction};
 use plugbay_sdk::{Problem, crypto};
 
 use super::bulk::Bulk;
-use super::keys;
 use super::records::{Relation, Unit};
+use super::{index, keys};
 use crate::bag::{self, Bag};
 
 /// What became of a write.
@@ -116,7 +116,7 @@ pub fn bag_of(relation: &str, name: &str) -> Result<Option<(Bag, Stored<Unit>)>,
 /// Its second result is given back beside the new bag's entity tag.
 ///
 /// # Errors
-/// Those of the closure and the host; 404 and 410 as for [`alive`].
+/// Those of the closure and the host; 404 for an unknown relation, 409 and 410 as for [`no_writing`].
 pub fn write<T>(
     relation: &str,
     name: &str,
@@ -154,7 +154,7 @@ pub fn write<T>(
 /// A unit departs; false if it was not there.
 ///
 /// # Errors
-/// Those of the store, and of the check of the entity tag.
+/// Those of the store, and of the check of the entity tag; 404, 409 and 410 as for [`write`].
 pub fn depart(relation: &str, name: &str, check: impl Fn(&str) -> Result<(), Problem>) -> Result<bool, Problem> {
     let committed = kv::transact(|tx| {
         require_alive(tx, relation)?;
@@ -176,7 +176,7 @@ pub(super) fn forget_unit(tx: &mut Transaction, relation: &str, name: &str, unit
 /// A relation is broken. What its units wanted is taken back by the index.
 ///
 /// # Errors
-/// 404 and 410 as for [`alive`].
+/// 404, 409 and 410 as for [`write`].
 pub fn break_off(id: &str, now: i64) -> Result<(), Problem> {
     kv::transact(|tx| {
         require_alive(tx, id)?;
@@ -193,7 +193,19 @@ pub fn break_off(id: &str, now: i64) -> Result<(), Problem> {
 fn require_alive(tx: &mut Transaction, id: &str) -> Result<(), Problem> {
     match tx.get_json::<Relation>(&keys::relation(id))? {
         None => Err(Problem::not_found("No such relation.")),
-        Some(stored) if stored.value.broken.is_some() => Err(Problem::new(410).detail("The relation was broken.")),
+        Some(stored) if stored.value.broken.is_some() => Err(no_writing(id)?),
         Some(_) => Ok(()),
     }
+}
+
+/// Why nothing is written to a relation that was broken: 409 while it is torn down, then 410.
+///
+/// # Errors
+/// Those of the store.
+pub fn no_writing(id: &str) -> Result<Problem, Problem> {
+    Ok(if index::is_torn_down(id)? {
+        Problem::new(410).detail("The relation was broken.")
+    } else {
+        Problem::conflict("The relation is being torn down: nodes still have to give up its certificates.")
+    })
 }

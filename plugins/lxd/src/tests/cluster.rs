@@ -92,6 +92,25 @@ fn removing_one_member_leaves_the_store_to_the_other() {
 }
 
 #[test]
+fn a_member_that_does_not_trust_its_credential_says_so_and_keeps_nothing_from_the_others() {
+    let (lab, _) = cluster();
+    let stranger = lab.maker.pem("stranger");
+    // By name it comes before the others, and is asked first after a restart in which all were away.
+    lab.world.join(&endpoint("0"), "host-0", [1; 32], &Trust::default(), true);
+    let mut body = lab.node_body("0", 1);
+    body["client_certificate"] = stranger.into();
+    lab.as_operator("PUT", "/v1/nodes/0").json(&body).send().expect(201);
+    lab.world.mode(&endpoint("a"), Mode::Down);
+    lab.world.mode(&endpoint("b"), Mode::Down);
+    lab.later();
+    lab.world.mode(&endpoint("a"), Mode::Up);
+    lab.world.mode(&endpoint("b"), Mode::Up);
+    lab.later();
+    let states = ["0", "a", "b"].map(|name| lab.get(&format!("/v1/nodes/{name}"))["state"].clone());
+    assert_eq!(states, ["untrusted", "online", "online"]);
+}
+
+#[test]
 fn a_stranger_with_the_same_certificate_is_no_member() {
     let (lab, _) = Lab::with_node();
     lab.server("b", 1);

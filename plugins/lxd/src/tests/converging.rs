@@ -72,6 +72,50 @@ fn departing_takes_back_what_no_other_unit_of_any_relation_wants() {
 }
 
 #[test]
+fn a_relation_that_is_torn_down_takes_no_writes_and_says_when_nothing_is_owed_any_more() {
+    let (lab, _) = Lab::with_node();
+    let (relation, certificate) = lab.wanted();
+    lab.world.mode(&endpoint("a"), Mode::Down);
+    lab.later();
+    let target = format!("/v1/relations/{relation}");
+    let (unit, data) = (format!("{target}/units/0"), format!("{target}/units/0/data"));
+    lab.as_operator("DELETE", &target).send().expect(202);
+    for (method, target, status) in [
+        ("PUT", &data, 409),
+        ("PUT", &unit, 409),
+        ("DELETE", &unit, 409),
+        ("DELETE", &target, 202),
+        ("GET", &target, 410),
+        ("GET", &data, 410),
+    ] {
+        let request = lab.as_operator(method, target);
+        let request = if method == "PUT" { request.json(&json!({})) } else { request };
+        request.send().expect(status);
+    }
+    lab.later();
+    assert_eq!(lab.state(&certificate, "a")["state"], "removing");
+    // What is owed is not forgotten while the relation is.
+    lab.world.pass(25 * 3600);
+    lab.app.run_periodic("sweep");
+    lab.as_operator("DELETE", &target).send().expect(202);
+    lab.world.mode(&endpoint("a"), Mode::Up);
+    lab.later();
+    lab.as_operator("DELETE", &target).send().expect(410);
+    lab.as_operator("PUT", &data).json(&json!({})).send().expect(410);
+    lab.app.run_periodic("sweep");
+    lab.as_operator("DELETE", &target).send().expect(404);
+}
+
+#[test]
+fn what_nobody_wants_any_more_is_being_removed_from_that_moment_on() {
+    let (lab, _) = Lab::with_node();
+    let (relation, certificate) = lab.wanted();
+    assert_eq!(lab.state(&certificate, "a")["state"], "registered");
+    lab.write(&relation, 0, &[]).expect(200);
+    assert_eq!(lab.state(&certificate, "a")["state"], "removing");
+}
+
+#[test]
 fn a_second_unit_that_joins_resets_nothing() {
     let (lab, _) = Lab::with_node();
     let relation = lab.relation("app");

@@ -162,6 +162,21 @@ fn bad_certificates_are_refused_with_lxds_words() {
 }
 
 #[test]
+fn what_is_not_served_is_refused_with_lxds_words() {
+    let lab = Lab::new();
+    let refused = |method: &str, target: &str| error(&as_operator(&lab, method, target).json(&json!({})).send());
+    for target in ["/1.0/events", "/1.0/operations/x", "/1.0/instances", "/2.0"] {
+        for method in ["GET", "POST", "DELETE"] {
+            assert_eq!(refused(method, target), (404, "not found".to_owned()), "{method} {target}");
+        }
+    }
+    let one = format!("/1.0/certificates/{}", "0".repeat(64));
+    for (method, target) in [("PUT", "/1.0"), ("DELETE", "/1.0/certificates"), ("PATCH", &one), ("POST", &one)] {
+        assert_eq!(refused(method, target), (501, "not implemented".to_owned()), "{method} {target}");
+    }
+}
+
+#[test]
 fn a_prefix_has_to_be_hexadecimal_and_unambiguous() {
     let lab = Lab::new();
     let relation = lab.relation("app");

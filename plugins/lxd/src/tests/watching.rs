@@ -62,11 +62,11 @@ fn a_poll_on_a_relation_that_breaks_ends_with_410() {
 
 /// Break a relation off before each of the reads that waiting for its bag takes, in turn, until there is none left.
 /// Whoever waits all the same has to be woken at once.
-fn broken_before_each_read(suffix: &str) {
+fn broken_before_each_read(waiting: impl for<'a> Fn(&'a Lab, &str) -> TestRequest<'a>) {
     for others in 0.. {
         let (lab, _) = Lab::with_node();
         let (relation, token) = lab.relation_with_token("app");
-        let tag = lab.as_operator("GET", &data(&relation)).send().expect(200).header("etag").unwrap().to_owned();
+        let waiting = waiting(&lab, &relation).header("authorization", format!("Bearer {token}"));
         let (other, target) = (lab.restart(), format!("/v1/relations/{relation}"));
         let broken = Rc::new(Cell::new(false));
         let tell = broken.clone();
@@ -74,8 +74,6 @@ fn broken_before_each_read(suffix: &str) {
             tell.set(true);
             other.request("DELETE", &target).user("ops", &["operator"]).send().expect(204);
         });
-        let waiting = lab.app.get(&format!("/v1/relations/{relation}/provider/{suffix}"));
-        let waiting = waiting.header("authorization", format!("Bearer {token}")).header("if-none-match", tag);
         waiting.while_parked(|_| assert!(!broken.get(), "not woken: broken off after {others} reads")).send();
         if !broken.get() {
             assert!(others > 2, "there was hardly a read to get in between");
@@ -86,12 +84,24 @@ fn broken_before_each_read(suffix: &str) {
 
 #[test]
 fn a_poll_does_not_miss_a_relation_that_breaks_while_it_is_looked_at() {
-    broken_before_each_read("data?wait=30");
+    broken_before_each_read(|lab, relation| {
+        let tag = lab.as_operator("GET", &data(relation)).send().expect(200).header("etag").unwrap().to_owned();
+        lab.app.get(&format!("{}?wait=30", data(relation))).header("if-none-match", tag)
+    });
 }
 
 #[test]
 fn an_event_stream_does_not_miss_a_relation_that_breaks_while_it_is_looked_at() {
-    broken_before_each_read("events");
+    broken_before_each_read(|lab, relation| lab.app.get(&format!("/v1/relations/{relation}/provider/events")));
+}
+
+#[test]
+fn a_writer_does_not_miss_a_relation_that_breaks_while_it_is_looked_at() {
+    broken_before_each_read(|lab, relation| {
+        let bag = json!({"client_certificates": json!([lab.maker.pem("c")]).to_string()});
+        let target = format!("/v1/relations/{relation}/units/0/data");
+        lab.app.request("PUT", &target).header("prefer", "wait=5").json(&bag)
+    });
 }
 
 #[test]
