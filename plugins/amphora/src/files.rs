@@ -15,8 +15,8 @@ use std::time::{Duration, SystemTime};
 /// Where files are that are not whole yet.
 const UNFINISHED: &str = "run/tmp";
 
-/// Two changes within a tick of the file system leave the same time. A directory as young as this may have been changed again
-/// after it was read.
+/// Two changes within a tick of the file system leave the same time. What is as young as this may have been changed again after
+/// it was read.
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// Most directories whose names are kept.
@@ -31,6 +31,11 @@ thread_local! {
 /// A name for a file that nobody else has.
 pub fn unique() -> String {
     format!("{UNFINISHED}/{:016x}", RandomState::new().hash_one(UNFINISHED))
+}
+
+/// Whether what was changed at that time, and has the same time later, was not changed meanwhile.
+pub fn is_settled(changed: SystemTime) -> bool {
+    changed.elapsed().is_ok_and(|age| age >= SETTLED)
 }
 
 /// The directory could not be used.
@@ -183,7 +188,7 @@ impl Files for Directory {
             names.extend(failed(path, entry)?.file_name().into_string());
         }
         names.sort();
-        if changed.elapsed().is_ok_and(|age| age >= SETTLED) {
+        if is_settled(changed) {
             NAMES.with_borrow_mut(|known| {
                 if known.len() >= KEPT {
                     known.clear();

@@ -61,14 +61,15 @@ pub fn measure(workspace: &Workspace, directory: &Path, rounds: usize, length: D
         return Ok(None);
     }
     fs::create_dir_all(directory).context(directory.display())?;
+    // haproxy's sockets are below it, and their paths may not be long.
+    let data = Data(std::env::temp_dir().join(format!("plugbay-bench-{}", std::process::id())));
+    let of_agent = data.0.join("agent");
     let octavia = Octavia { python, scripts: workspace.root.join("tests/clients"), directory: directory.to_owned() };
     run(octavia.script("octavia_pki.py").arg(directory).arg(AMPHORA))?;
     let agent = free_address()?;
-    let _agent = octavia.agent(agent)?;
-    // haproxy's socket is below it, and its path may not be long.
-    let data = Data(std::env::temp_dir().join(format!("plugbay-bench-{}", std::process::id())));
-    let (_host, plugin) = octavia.host(workspace, &data.0)?;
-    octavia.drive(agent, &directory.join("agent/octavia"), &["create"])?;
+    let _agent = octavia.agent(agent, &of_agent)?;
+    let (_host, plugin) = octavia.host(workspace, &data.0.join("host"))?;
+    octavia.drive(agent, &of_agent.join("octavia"), &["create"])?;
     octavia.drive(plugin, Path::new("/var/lib/octavia"), &["create"])?;
     let mut details = Details::default();
     for round in 1..=rounds {
@@ -91,9 +92,9 @@ impl Octavia {
         self.directory.join(name)
     }
 
-    fn agent(&self, at: SocketAddr) -> Outcome<Agent> {
+    fn agent(&self, at: SocketAddr, directory: &Path) -> Outcome<Agent> {
         let mut command = self.script("octavia_agent.py");
-        command.arg(self.file("agent")).args([AMPHORA, &at.port().to_string()]);
+        command.arg(directory).args([AMPHORA, &at.port().to_string()]);
         command
             .args([self.file("server.pem"), self.file("client_ca.pem")])
             .stdout(Stdio::piped())

@@ -62,12 +62,14 @@ pub fn parsed(files: &dyn Files, lb: &Id, stamp: Stamp) -> Result<Option<Rc<Resu
     }
     let Some(text) = stored(files, lb)? else { return Ok(None) };
     let config = Rc::new(config::parse(&text));
-    PARSED.with_borrow_mut(|parsed| {
-        if parsed.len() >= KEPT {
-            parsed.clear();
-        }
-        parsed.insert(lb.clone(), (stamp, Rc::clone(&config)));
-    });
+    if files::is_settled(stamp.1) {
+        PARSED.with_borrow_mut(|parsed| {
+            if parsed.len() >= KEPT {
+                parsed.clear();
+            }
+            parsed.insert(lb.clone(), (stamp, Rc::clone(&config)));
+        });
+    }
     Ok(Some(config))
 }
 
@@ -216,4 +218,34 @@ pub fn config_args(context: Context<'_>, config: &str, directory: &str) -> Vec<S
         args.extend(["-f".to_owned(), format!("{directory}/{GROUP_FILE}")]);
     }
     args
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::files::Directory;
+
+    #[test]
+    fn a_configuration_that_was_replaced_within_a_tick_is_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = Directory::at(directory.path());
+        let lb = Id::parse("d459b1c8-54b0-4030-9bec-4f449e73b1ef").unwrap();
+        let file = path(&lb, "haproxy.cfg");
+        let frontends = |name: &str, changed: SystemTime| {
+            files
+                .write(&file, format!("global\n    stats socket /x.sock\nfrontend {name}\n    mode http\n").as_bytes())
+                .unwrap();
+            File::open(directory.path().join(&file)).unwrap().set_modified(changed).unwrap();
+            let stamp = files.stamp(&file).unwrap().unwrap();
+            let config = parsed(&files, &lb, stamp).unwrap().unwrap();
+            config.as_ref().as_ref().unwrap().frontends[0].id.clone()
+        };
+        let now = SystemTime::now();
+        assert_eq!([frontends("a", now), frontends("b", now)], ["a", "b"]);
+        let past = now - Duration::from_secs(60);
+        assert_eq!([frontends("a", past), frontends("b", past)], ["a", "a"], "what is at rest is read once");
+    }
 }
