@@ -351,12 +351,20 @@ def devices(cloud):
     grown = [node["image"]["virtual-size"] for node in cloud.qmp(path, "query-named-block-nodes", flat=True)]
     assert max(grown) >= 0.02 * 2**30, grown
     cloud.act(disk, "resize", size=0.01, expect=(409,))
-    cloud.act(disk, "snapshot")
+    for _ in range(10):
+        cloud.act(disk, "snapshot")
+    snapshots = [node["image"].get("snapshots", []) for node in cloud.qmp(path, "query-named-block-nodes", flat=True)]
+    assert max(map(len, snapshots)) == 8, snapshots
     cloud.act(disk, "backup", expect=(409,))
     timed(facts, "offline", lambda: cloud.act(disk, "offline"))
     assert len(cloud.devices(path)) == 1
-    cloud.act(disk, "backup")
+    for _ in range(2):
+        cloud.act(disk, "snapshot")
+        cloud.act(disk, "backup")
+    assert len(list((cloud.data / "storages").glob("*.backup.qcow2"))) == 1
     cloud.act(disk, "online")
+    snapshots = [node["image"].get("snapshots", []) for node in cloud.qmp(path, "query-named-block-nodes", flat=True)]
+    assert max(map(len, snapshots)) == 8, snapshots
     # Its link leads from another machine, and from this one again.
     for source, left in ((second, 1), (path, 2)):
         cloud.call("POST", link, {"source": {"location": source}})
@@ -397,7 +405,7 @@ def devices(cloud):
     assert cloud.call("GET", kept, expect=None)[0] == 404
     cloud.call("DELETE", path)
     cloud.call("DELETE", disk)
-    assert not list((cloud.data / "storages").glob(disk.rsplit("/")[-1].replace("-", "") + ".qcow2"))
+    assert not list((cloud.data / "storages").glob("*"))
     say(scenario="devices", milliseconds={name: [round(value, 1) for value in values] for name, values in facts.items()})
 
 

@@ -73,12 +73,27 @@ struct Shared {
     ids: AtomicU64,
 }
 
-/// A job that a commit under way will have enqueued.
-#[derive(Debug)]
+/// Jobs that a commit under way will have enqueued. Who asks for those with a key learns of them with the commit.
 pub struct Enqueued {
+    shared: Arc<Shared>,
+    jobs: Vec<Coming>,
+}
+
+struct Coming {
     id: String,
     due: i64,
     key: Option<String>,
+}
+
+impl Drop for Enqueued {
+    fn drop(&mut self) {
+        let mut schedule = None;
+        for job in self.jobs.drain(..) {
+            if let Some(key) = &job.key {
+                schedule.get_or_insert_with(|| self.shared.schedule.lock()).retract(&job.id, key);
+            }
+        }
+    }
 }
 
 impl Queue {
@@ -106,7 +121,7 @@ impl Queue {
     }
 
     /// Make `commit` enqueue these jobs, within the plugin's bound.
-    pub fn add_to(&self, commit: &mut Commit, jobs: &[NewJob]) -> Vec<Enqueued> {
+    pub fn add_to(&self, commit: &mut Commit, jobs: &[NewJob]) -> Enqueued {
         if !jobs.is_empty() {
             commit.charges.push(self.charge(i64::try_from(jobs.len()).unwrap_or(i64::MAX)));
         }
@@ -115,18 +130,25 @@ impl Queue {
             let id = self.new_id();
             let due = now.saturating_add(i64::from(job.delay_ms));
             commit.ops.push(Op::Put { key: self.key(&id), value: Record::new(job, due).encode() });
-            Enqueued { id, due, key: job.key.clone() }
+            if let Some(key) = &job.key {
+                self.shared.schedule.lock().announce(&id, key);
+            }
+            Coming { id, due, key: job.key.clone() }
         };
-        jobs.iter().map(add).collect()
+        Enqueued { jobs: jobs.iter().map(add).collect(), shared: self.shared.clone() }
     }
 
     /// The commit succeeded: the jobs are there.
-    pub fn enqueued(&self, jobs: Vec<Enqueued>) {
+    pub fn enqueued(&self, mut enqueued: Enqueued) {
+        let jobs = std::mem::take(&mut enqueued.jobs);
         if jobs.is_empty() {
             return;
         }
         let mut schedule = self.shared.schedule.lock();
         for job in jobs {
+            if let Some(key) = &job.key {
+                schedule.retract(&job.id, key);
+            }
             schedule.add(job.id, job.due, job.key);
         }
         drop(schedule);
@@ -136,25 +158,23 @@ impl Queue {
     /// The jobs with this key (none: all), oldest first.
     pub async fn pending(&self, key: Option<&str>, limit: usize) -> Result<Vec<JobStatus>, StoreError> {
         let mut found = Vec::new();
+        if let Some(key) = key {
+            let ids = self.shared.schedule.lock().of_key(key);
+            for id in ids {
+                if found.len() < limit
+                    && let Some((_, record)) = self.record(&id).await?
+                {
+                    found.push(self.status(id, record));
+                }
+            }
+            return Ok(found);
+        }
         let mut scan = Scan::prefix(self.prefix.bytes().clone());
         while found.len() < limit {
             let page = self.store.scan(scan.clone()).await?;
             for entry in &page.entries {
                 let id = String::from_utf8_lossy(self.prefix.rest(&entry.key)).into_owned();
-                let record = Record::decode(&entry.value);
-                let wanted = record.filter(|record| key.is_none_or(|key| record.key.as_deref() == Some(key)));
-                let Some(record) = wanted else { continue };
-                let running = self.shared.schedule.lock().is_running(&id);
-                found.push(JobStatus {
-                    id,
-                    name: record.name,
-                    key: record.key,
-                    running,
-                    parked: record.state == State::Parked,
-                    failed: record.state == State::Failed,
-                    attempts: record.attempts,
-                    last_error: record.last_error,
-                });
+                found.extend(Record::decode(&entry.value).map(|record| self.status(id, record)));
             }
             match page.entries.last() {
                 Some(last) if page.more => scan.start = [&last.key[..], &[0]].concat().into(),
@@ -163,6 +183,19 @@ impl Queue {
         }
         found.truncate(limit);
         Ok(found)
+    }
+
+    fn status(&self, id: String, record: Record) -> JobStatus {
+        JobStatus {
+            running: self.shared.schedule.lock().is_running(&id),
+            id,
+            name: record.name,
+            key: record.key,
+            parked: record.state == State::Parked,
+            failed: record.state == State::Failed,
+            attempts: record.attempts,
+            last_error: record.last_error,
+        }
     }
 
     /// Forget a job that is not running. False if there is none, or it runs.

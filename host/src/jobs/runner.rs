@@ -228,6 +228,7 @@ async fn stored(plugin: Arc<Plugin>, version: Arc<Version>, id: String, place: O
     let mut schedule = queue.shared.schedule.lock();
     match next {
         Next::Never => schedule.finish(&id),
+        Next::GivenUp => schedule.give_up(&id),
         Next::At(due) => schedule.again(&id, due),
     }
     drop(schedule);
@@ -236,6 +237,7 @@ async fn stored(plugin: Arc<Plugin>, version: Arc<Version>, id: String, place: O
 
 enum Next {
     Never,
+    GivenUp,
     At(i64),
 }
 
@@ -289,7 +291,7 @@ async fn run_stored(plugin: &Plugin, version: &Version, id: &str, place: OwnedSe
     let state = if given_up { State::Failed } else { State::Waiting };
     let failed = Record { due, attempts, state, last_error: Some(why), ..record };
     queue.replace(id, seen, &failed).await.map_err(|error| words(&error))?;
-    Ok(if given_up { Next::Never } else { Next::At(due) })
+    Ok(if given_up { Next::GivenUp } else { Next::At(due) })
 }
 
 /// Until one of the watched keys changes, the time is up, or the version is replaced: its successor goes on then.

@@ -1,4 +1,4 @@
-//! Which job is next, decided in memory.
+//! Which job is next, decided in memory, and which jobs have a key, so that nobody has to look through all of them.
 //!
 //! Of the jobs with one key only the oldest can run; the others wait behind it, whatever their times.
 //! Bounded by the plugin's limit of jobs.
@@ -7,14 +7,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::record::{Record, State};
 
-/// The jobs of one plugin that are not given up.
+/// The jobs of one plugin.
 #[derive(Debug, Default)]
 pub struct Schedule {
+    /// Those that are not given up.
     jobs: BTreeMap<String, Item>,
     /// Jobs with a key, by key, oldest first.
     lines: HashMap<String, BTreeSet<String>>,
     /// Jobs that may run when due: those without a key, and the first of each line.
     ready: BTreeSet<(i64, String)>,
+    /// Jobs that are in no line but have a key, by key: those given up, and those of commits under way.
+    aside: HashMap<String, BTreeSet<String>>,
+    /// Keys of those given up.
+    given_up: HashMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -28,7 +33,7 @@ impl Schedule {
     /// Take in a job found in the store.
     pub fn add_stored(&mut self, id: String, record: &Record) {
         match record.state {
-            State::Failed => {}
+            State::Failed => self.put_aside(id, record.key.clone()),
             State::Waiting => self.add(id, record.due, record.key.clone()),
             // What it waited for may have happened while nobody looked.
             State::Parked => self.add(id, 0, record.key.clone()),
@@ -88,12 +93,50 @@ impl Schedule {
         }
     }
 
+    /// A job is given up: the next of its line may run.
+    pub fn give_up(&mut self, id: &str) {
+        let key = self.jobs.get(id).and_then(|item| item.key.clone());
+        self.finish(id);
+        self.put_aside(id.to_owned(), key);
+    }
+
+    fn put_aside(&mut self, id: String, key: Option<String>) {
+        if let Some(key) = key {
+            self.announce(&id, &key);
+            self.given_up.insert(id, key);
+        }
+    }
+
+    /// A commit under way will have this job enqueued.
+    pub fn announce(&mut self, id: &str, key: &str) {
+        self.aside.entry(key.to_owned()).or_default().insert(id.to_owned());
+    }
+
+    /// That commit is over.
+    pub fn retract(&mut self, id: &str, key: &str) {
+        if let Some(ids) = self.aside.get_mut(key) {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.aside.remove(key);
+            }
+        }
+    }
+
+    /// Jobs that may have this key, oldest first. One whose commit failed is in no store.
+    pub fn of_key(&self, key: &str) -> Vec<String> {
+        let all: BTreeSet<&String> = [&self.lines, &self.aside].iter().filter_map(|by| by.get(key)).flatten().collect();
+        all.into_iter().cloned().collect()
+    }
+
     /// Forget a job unless it runs. True if it may be removed from the store.
     pub fn withdraw(&mut self, id: &str) -> bool {
         if self.is_running(id) {
             return false;
         }
         self.finish(id);
+        if let Some(key) = self.given_up.remove(id) {
+            self.retract(id, &key);
+        }
         true
     }
 
@@ -164,6 +207,25 @@ mod tests {
         keyed(&mut schedule, "1", 0);
         assert_eq!(schedule.start(0).as_deref(), Some("1"));
         assert_eq!(schedule.start(0), None);
+    }
+
+    #[test]
+    fn jobs_are_found_by_their_key_as_long_as_they_are_kept() {
+        let mut schedule = Schedule::default();
+        keyed(&mut schedule, "2", 0);
+        schedule.add("x".into(), 0, Some("other".into()));
+        schedule.announce("3", "k");
+        keyed(&mut schedule, "1", 0);
+        assert_eq!(schedule.of_key("k"), ["1", "2", "3"]);
+        schedule.retract("3", "k");
+        assert_eq!(schedule.start(0).as_deref(), Some("1"));
+        schedule.give_up("1");
+        assert_eq!(schedule.of_key("k"), ["1", "2"], "given up, and still there");
+        assert_eq!(schedule.start(0).as_deref(), Some("2"), "which holds up nobody");
+        schedule.finish("2");
+        assert!(schedule.withdraw("1"));
+        assert_eq!(schedule.of_key("k"), Vec::<String>::new());
+        assert!(schedule.aside.is_empty() && schedule.given_up.is_empty());
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Unit {
             self.sent = Some(wish.clone());
             let Ok(answer) = client.send(sent).await else { break };
             self.sent = None;
-            self.broken = answer.status == StatusCode::GONE;
+            self.broken = [StatusCode::CONFLICT, StatusCode::GONE].contains(&answer.status);
             if self.broken {
                 break;
             }

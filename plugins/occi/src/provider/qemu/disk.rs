@@ -8,7 +8,8 @@
 //! | `cdmi/…` | disks of containers, see `cdmi/image.rs` |
 //! | `machines/SEQ/root.qcow2` | what a machine boots from: what differs from its image |
 //! | `machines/SEQ/qmp`, `vnc` | its sockets |
-//! | `storages/SEQ.qcow2` | a storage |
+//! | `storages/SEQ.qcow2` | a storage, with its snapshots |
+//! | `storages/SEQ.backup.qcow2` | the last copy that was asked for of it |
 //!
 //! A disk is made when it is first needed, under another name first, so that none is ever seen half made. Formats are
 //! always said and never guessed: a guest that writes the head of a qcow2 file into its raw disk names no file of the host.
@@ -73,9 +74,20 @@ pub fn storage(seq: &str) -> String {
     format!("storages/{seq}.qcow2")
 }
 
+/// The copy of a storage.
+pub fn backup(seq: &str) -> String {
+    format!("storages/{seq}.backup.qcow2")
+}
+
 /// The copy of a machine.
 pub fn saved(image: &str) -> String {
     format!("saved/{image}.qcow2")
+}
+
+/// Names of the snapshots that QEMU tells of a disk.
+pub fn snapshots_of(facts: &Value) -> Vec<String> {
+    let snapshots = facts.get("snapshots").and_then(Value::as_array).into_iter().flatten();
+    snapshots.filter_map(|snapshot| snapshot.get("name")?.as_str().map(str::to_owned)).collect()
 }
 
 fn format_of(name: &str) -> Option<(&str, Format)> {
@@ -278,6 +290,15 @@ impl Disks<'_> {
         let part = format!("{to}.part");
         self.image(&["convert", "-f", "qcow2", "-O", "qcow2", from, &part])?;
         self.rename(&part, to)
+    }
+
+    /// What a disk that nobody uses has noted.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn snapshots(&self, path: &str) -> Result<Vec<String>, Failure> {
+        let text = self.image(&["info", "--output=json", "-f", "qcow2", path])?;
+        Ok(snapshots_of(&serde_json::from_str(&text).unwrap_or_default()))
     }
 
     /// Take what a disk that nobody uses has noted out of it. If it has nothing of that name it is as good.

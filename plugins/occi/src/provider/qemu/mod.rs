@@ -377,6 +377,7 @@ impl Provider for Qemu {
 
     fn delete(&self, resource: &Entity) -> Result<(), Failure> {
         if resource.kind == id("storage") {
+            self.disks().remove(&disk::backup(&resource.seq))?;
             return self.disks().remove(&disk::storage(&resource.seq));
         }
         if !is_machine(resource) {

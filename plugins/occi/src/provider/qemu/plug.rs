@@ -28,6 +28,9 @@ use crate::{
 /// How long a guest may take to let go of a device within a request.
 const RELEASE_MS: u64 = 5_000;
 
+/// Most snapshots of a storage.
+const SNAPSHOTS: usize = 8;
+
 /// What to tell a machine so that an interface's cable is out.
 pub fn unplugged(device: &Device) -> Command {
     cable(device.frontend.get("id").unwrap_or(&Value::Null), false)
@@ -244,32 +247,63 @@ impl Qemu {
         }
     }
 
-    /// Note what a storage has now, inside its disk.
+    /// Note what a storage has now, inside its disk. The oldest of too many goes after that.
     pub(super) fn snapshot(&self, storage: &Entity) -> Result<(), Failure> {
         let path = self.disks().ensure_storage(storage)?;
-        let name = format!("s{}", self.programs.now());
-        match self.user_of(storage)? {
-            Some((machine, link)) => {
-                let arguments = json!({"device": backend_name(&link), "name": name});
-                self.tell(&machine, &[Command::new("blockdev-snapshot-internal-sync", arguments)]).map(drop)
-            }
-            None => self.disks().snapshot(&path, &name),
+        let name = format!("s{:015}", self.programs.now());
+        if let Some((machine, link)) = self.user_of(storage)? {
+            let device = backend_name(&link);
+            let tell = |what, name: &str| {
+                self.tell(&machine, &[Command::new(what, json!({"device": device, "name": name}))]).map(drop)
+            };
+            tell("blockdev-snapshot-internal-sync", &name)?;
+            let nodes = self.tell(&machine, &[Command::new("query-named-block-nodes", json!({"flat": true}))])?;
+            let is_disk = |node: &&Value| node.get("node-name").and_then(Value::as_str) == Some(device.as_str());
+            let node = nodes.as_array().into_iter().flatten().find(is_disk);
+            let known = node.and_then(|node| node.get("image")).map(disk::snapshots_of).unwrap_or_default();
+            too_old(known).iter().try_for_each(|name| tell("blockdev-snapshot-delete-internal-sync", name))
+        } else {
+            self.disks().snapshot(&path, &name)?;
+            too_old(self.disks().snapshots(&path)?).iter().for_each(|name| self.disks().forget(&path, name));
+            Ok(())
         }
     }
 
-    /// Copy a storage that no machine has.
+    /// Copy a storage that no machine has, in place of the last copy.
     pub(super) fn back_up(&self, storage: &Entity) -> Result<(), Failure> {
         if self.user_of(storage)?.is_some() {
             return refused("A machine uses the storage; take it offline first.");
         }
         let path = self.disks().ensure_storage(storage)?;
-        self.disks().copy(&path, &format!("storages/{}.backup-{}.qcow2", storage.seq, self.programs.now()))
+        self.disks().copy(&path, &disk::backup(&storage.seq))
     }
+}
+
+/// Snapshots beyond the newest, of those that clients asked for.
+fn too_old(mut names: Vec<String>) -> Vec<String> {
+    names.retain(|name| name.strip_prefix('s').is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit())));
+    names.sort();
+    names.truncate(names.len().saturating_sub(SNAPSHOTS));
+    names
 }
 
 fn take_away(link: &Entity) -> Command {
     match link.kind == id("storagelink") {
         true => Command::new("blockdev-del", json!({"node-name": backend_name(link)})),
         false => Command::new("netdev_del", json!({"id": backend_name(link)})),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_of_too_many_snapshots_goes_and_what_is_not_a_clients_stays() {
+        let name = |n: usize| format!("s{n:015}");
+        let mut names: Vec<String> = (0..SNAPSHOTS + 2).rev().map(name).collect();
+        names.push(super::super::HIBERNATION.to_owned());
+        assert_eq!(too_old(names), [name(0), name(1)]);
+        assert_eq!(too_old((0..SNAPSHOTS).map(name).collect()), Vec::<String>::new());
     }
 }
