@@ -154,7 +154,7 @@ pub fn write<T>(
 /// A unit departs; false if it was not there.
 ///
 /// # Errors
-/// Those of the store, and of the check of the entity tag; 404, 409 and 410 as for [`write`].
+/// Those of the store, and of the check of the entity tag; 404, 409 and 410 as for [`write()`].
 pub fn depart(relation: &str, name: &str, check: impl Fn(&str) -> Result<(), Problem>) -> Result<bool, Problem> {
     let committed = kv::transact(|tx| {
         require_alive(tx, relation)?;
@@ -176,7 +176,7 @@ pub(super) fn forget_unit(tx: &mut Transaction, relation: &str, name: &str, unit
 /// A relation is broken. What its units wanted is taken back by the index.
 ///
 /// # Errors
-/// 404, 409 and 410 as for [`write`].
+/// 404, 409 and 410 as for [`write()`].
 pub fn break_off(id: &str, now: i64) -> Result<(), Problem> {
     kv::transact(|tx| {
         require_alive(tx, id)?;
