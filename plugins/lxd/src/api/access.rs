@@ -47,16 +47,16 @@ pub(super) fn relation(request: &Request, id: &str) -> Result<Relation, Problem>
             }
         }
     }
-    relations::alive(id).or_else(|problem| Err(if problem.status() == 410 { broken(request, id)? } else { problem }))
+    match relations::get(id)? {
+        Some(stored) if stored.value.broken.is_some() => Err(broken(request, id)?),
+        Some(stored) => Ok(stored.value),
+        None => Err(Problem::not_found("No such relation.")),
+    }
 }
 
 /// What a caller is told of a relation that was broken.
 fn broken(request: &Request, id: &str) -> Result<Problem, Problem> {
-    if matches!(request.method.as_str(), "GET" | "HEAD") {
-        Ok(Problem::new(410).detail("The relation was broken."))
-    } else {
-        relations::no_writing(id)
-    }
+    if matches!(request.method.as_str(), "GET" | "HEAD") { Ok(relations::gone()) } else { relations::no_writing(id) }
 }
 
 fn is_broken(id: &str) -> Result<bool, Problem> {

@@ -94,7 +94,7 @@ pub(super) fn delete(outside: &Outside, request: &Request, params: Params<'_>) -
     let id = params.get("id");
     let Some(stored) = kept::get(id)? else { return Err(Problem::not_found("No such relation.")) };
     if stored.value.broken.is_some() {
-        return if index::is_torn_down(id)? { Err(kept::no_writing(id)?) } else { Ok(Answer::new(202)) };
+        return if index::is_torn_down(id)? { Err(kept::gone()) } else { Ok(Answer::new(202)) };
     }
     let etag = bag::etag(&with_units(&stored.value)?.to_string());
     conditions::before_write(request, Some(&etag), &Settings::load()?)?;

@@ -58,10 +58,11 @@ pub fn surface(outside: &Outside) -> Surface {
         (Route::delete(one, "certificate-delete"), delete),
     ];
     // LXD's own words for what it does not have: 501 for a method, 404 for a path.
+    let not_implemented: Handler = |_, _, _| Err(Refusal::new(501, "not implemented"));
     let missing: [(&[&'static str], &'static str, Handler); 4] = [
-        (&["POST", "PUT", "PATCH", "DELETE"], "/1.0", |_, _, _| Err(Refusal::new(501, "not implemented"))),
-        (&["PUT", "PATCH", "DELETE"], "/1.0/certificates", |_, _, _| Err(Refusal::new(501, "not implemented"))),
-        (&["POST", "PUT", "PATCH"], one, |_, _, _| Err(Refusal::new(501, "not implemented"))),
+        (&["POST", "PUT", "PATCH", "DELETE"], "/1.0", not_implemented),
+        (&["PUT", "PATCH", "DELETE"], "/1.0/certificates", not_implemented),
+        (&["POST", "PUT", "PATCH"], one, not_implemented),
         (&["GET", "POST", "PUT", "PATCH", "DELETE"], "/{*rest}", |_, _, _| Err(Refusal::new(404, "not found"))),
     ];
     let missing = missing.into_iter().flat_map(|(methods, path, handler)| {

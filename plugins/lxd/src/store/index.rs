@@ -99,12 +99,12 @@ fn try_settle(relation: &str, unit: &str, now: i64) -> Result<(), Problems> {
         Some((bag, _)) => bag::entries(&bag),
         None => Vec::new(),
     };
-    let broken = relations::get(relation)?.is_none_or(|stored| stored.value.broken.is_some());
     let changes = changes(relation, unit, wanted)?;
     let removed: Vec<String> = changes
         .iter()
         .filter_map(|change| if let Change::Remove(fingerprint) = change { Some(fingerprint.clone()) } else { None })
         .collect();
+    let broken = !removed.is_empty() && relations::get(relation)?.is_none_or(|stored| stored.value.broken.is_some());
     let nodes = nodes::all()?;
     let stores = nodes::stores(&nodes);
     let begin = || {

@@ -30,16 +30,9 @@ pub fn get(id: &str) -> Result<Option<Stored<Relation>>, kv::Error> {
     kv::get_json(&keys::relation(id))
 }
 
-/// A relation that is not broken.
-///
-/// # Errors
-/// 404 if it is unknown, 410 if it was broken.
-pub fn alive(id: &str) -> Result<Relation, Problem> {
-    let Some(stored) = get(id)? else { return Err(Problem::not_found("No such relation.")) };
-    if stored.value.broken.is_some() {
-        return Err(Problem::new(410).detail("The relation was broken."));
-    }
-    Ok(stored.value)
+/// What a reader is told of a relation that was broken.
+pub fn gone() -> Problem {
+    Problem::new(410).detail("The relation was broken.")
 }
 
 /// A new relation and its requirer's token, which is not kept. Without an id one is made.
@@ -204,7 +197,7 @@ fn require_alive(tx: &mut Transaction, id: &str) -> Result<(), Problem> {
 /// Those of the store.
 pub fn no_writing(id: &str) -> Result<Problem, Problem> {
     Ok(if index::is_torn_down(id)? {
-        Problem::new(410).detail("The relation was broken.")
+        gone()
     } else {
         Problem::conflict("The relation is being torn down: nodes still have to give up its certificates.")
     })
